@@ -1,0 +1,230 @@
+"""Attention in parts: over some of the keys, merged exactly, streamed in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkv.attention.blends import Values
+from qkv.attention.softmax import check_temperature, decay, gap, null_power
+from qkv.errors import InputError
+from qkv.ranking import improve, merge_best
+from qkv.types import Floats, Integers
+
+__all__ = ["Partial", "Read", "stream"]
+
+#: Scores held at once while streaming: 16 MB of float32.
+BLOCK = 1 << 22
+
+
+@dataclass(frozen=True)
+class Read:
+    """Attention, finished: everything divided by the sum.
+
+    Attributes
+    ----------
+    output : array (m, width)
+        Σ αᵢ vᵢ over the records (the null record's value is zero).
+    indices : array (m, k), int64
+        The heaviest records, heaviest first; −1 where there are fewer.
+    scores, weights : array (m, k)
+        Their scores and weights.
+    rest, null : array (m,)
+        Weight of all the other records, and of the null record.
+    """
+
+    output: Floats
+    indices: Integers
+    scores: Floats
+    weights: Floats
+    rest: Floats
+    null: Floats
+
+    def silence(self, rows: NDArray[np.bool_]) -> Read:
+        """Let these queries find nothing: those of which the encoder understood nothing."""
+        if not rows.any():
+            return self
+        heard = ~rows[:, None]
+        return Read(
+            output=self.output * heard,
+            indices=np.where(heard, self.indices, -1),
+            scores=np.where(heard, self.scores, -np.inf),
+            weights=self.weights * heard,
+            rest=np.where(rows, 0, self.rest),
+            null=np.where(rows, 1, self.null),
+        )
+
+
+@dataclass(frozen=True)
+class Partial:
+    """Attention over some of the keys, for m queries; see the module's first paragraphs.
+
+    Attributes
+    ----------
+    temperature : float
+    maximum : array (m,)
+        Largest score; ``-inf`` when no key was seen.
+    mass : array (m,)
+        Σ exp((s − maximum) / τ).
+    output : array (m, width)
+        Σ exp((s − maximum) / τ) v.
+    indices : array (m, k), int64
+        Records with the best scores, best first; −1 where there are fewer.
+    scores : array (m, k)
+        Their scores.
+    """
+
+    temperature: float
+    maximum: Floats
+    mass: Floats
+    output: Floats
+    indices: Integers
+    scores: Floats
+
+    def merge(self, other: Partial) -> Partial:
+        """Attention over the keys of both parts (which share none): exact, in any order.
+
+        Raises
+        ------
+        InputError
+            If the two parts were made at different temperatures.
+        """
+        if self.temperature != other.temperature:
+            raise InputError(
+                f"parts at temperatures {self.temperature} and {other.temperature} do not merge; "
+                "make both with the same temperature"
+            )
+        maximum = np.maximum(self.maximum, other.maximum)
+        mine = decay(gap(maximum, self.maximum), self.temperature)
+        others = decay(gap(maximum, other.maximum), self.temperature)
+        indices, best = merge_best(self.indices, self.scores, other.indices, other.scores)
+        return Partial(
+            temperature=self.temperature,
+            maximum=maximum,
+            mass=self.mass * mine + other.mass * others,
+            output=self.output * mine[:, None] + other.output * others[:, None],
+            indices=indices,
+            scores=best,
+        )
+
+    def truncate(self, k: int, values: Values) -> Partial:
+        """Forget all keys but the best k: attention as a top-k store would do it."""
+        best = replace(self, indices=self.indices[:, :k], scores=self.scores[:, :k])
+        powers = best._powers(self.maximum)
+        return replace(best, mass=powers.sum(axis=1), output=values.take(powers, best.indices))
+
+    def read(self, null: float | None = None) -> Read:
+        """Divide by the sum, the null record's share included.
+
+        Parameters
+        ----------
+        null : float, optional
+            Score of the null record. None leaves it out, and its weight is 0 – or 1 for a query
+            that met no key at all.
+        """
+        floor = np.maximum(self.maximum, -np.inf if null is None else null).astype(
+            self.maximum.dtype
+        )
+        shrink = decay(gap(floor, self.maximum), self.temperature)
+        nothing = null_power(floor, null, self.temperature)
+        mass = self.mass * shrink
+        total = mass + nothing
+        empty = total == 0
+        total[empty] = 1
+        weights = self._powers(floor) / total[:, None]
+        null_weight = np.where(empty, 1.0, nothing / total)
+        rest = np.clip(1.0 - null_weight - weights.sum(axis=1), 0.0, None)
+        # All records shown: whatever is left over is rounding, not weight.
+        shown = np.isneginf(self.scores).any(axis=1) if self.scores.size else empty
+        rest[shown] = 0.0
+        return Read(
+            output=self.output * (shrink / total)[:, None],
+            indices=self.indices,
+            scores=self.scores,
+            weights=weights,
+            rest=rest,
+            null=null_weight,
+        )
+
+    def _powers(self, floor: Floats) -> Floats:
+        powers = decay(gap(floor[:, None], self.scores), self.temperature)
+        powers[self.indices < 0] = 0
+        return powers
+
+
+def stream(
+    queries: Floats,
+    keys: Floats,
+    values: Values,
+    *,
+    temperature: float,
+    k: int = 10,
+    skip: Integers | None = None,
+    offset: int = 0,
+    block: int | None = None,
+) -> Partial:
+    """Attend to all keys in blocks, so that memory stays bounded whatever their number.
+
+    Parameters
+    ----------
+    queries : array (m, d), float
+        Prepared queries, see :func:`prepare`.
+    keys : array (n, d), float
+        Prepared keys: scores are plain dot products.
+    values : Values
+        What to blend.
+    temperature : float
+        τ, from 0 to ``inf``.
+    k : int
+        How many of the best records to name.
+    skip : array (s,), int64, optional
+        Sorted rows of `keys` to leave out.
+    offset : int
+        Added to the indices of the best records: where these keys begin in a larger whole.
+    block : int, optional
+        Keys per block; by default as many as make 16 MB of scores.
+
+    Returns
+    -------
+    Partial
+    """
+    temperature = check_temperature(temperature)
+    rows, dtype = len(queries), np.result_type(queries, keys)
+    maximum = np.full(rows, -np.inf, dtype=dtype)
+    mass = np.zeros(rows, dtype=dtype)
+    output = np.zeros((rows, values.width), dtype=dtype)
+    indices = np.full((rows, k), -1, dtype=np.int64)
+    best = np.full((rows, k), -np.inf, dtype=dtype)
+    for start, stop in _blocks(len(keys), block or max(1024, BLOCK // max(rows, 1))):
+        s = _dot(queries, keys[start:stop])
+        if skip is not None and len(skip):
+            lo, hi = np.searchsorted(skip, (start, stop))
+            s[:, skip[lo:hi] - start] = -np.inf
+        indices, best = improve(indices, best, s, start + offset)
+        larger = np.maximum(maximum, best[:, 0] if k else s.max(axis=1))
+        shrink = decay(gap(larger, maximum), temperature)
+        maximum = larger
+        # Where no live key was met yet, subtracting 0 keeps -inf at -inf.
+        s -= np.where(np.isneginf(maximum), 0, maximum)[:, None]
+        powers = decay(s, temperature)
+        mass = mass * shrink + powers.sum(axis=1)
+        if start and (shrink != 1).any():
+            output *= shrink[:, None]
+        values.add(powers, start, stop, output)
+    found = min(k, len(keys))
+    return Partial(temperature, maximum, mass, output, indices[:, :found], best[:, :found])
+
+
+def _dot(queries: Floats, keys: Floats) -> Floats:
+    if len(queries) == 1:
+        result: Floats = (keys @ queries[0])[None, :]
+        return result
+    return queries @ keys.T
+
+
+def _blocks(n: int, size: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, n, size):
+        yield start, min(n, start + size)

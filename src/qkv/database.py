@@ -1,0 +1,542 @@
+"""Database: a dict whose lookup is attention, and the only place where all modules meet."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import ItemsView as _ItemsView
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import ValuesView as _ValuesView
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, overload
+
+import numpy as np
+
+from qkv.answers import Decoding, Head
+from qkv.attention import check_temperature
+from qkv.encoders import Encoder, Progress
+from qkv.errors import InputError, RecordError
+from qkv.lexicon import Lexicon
+from qkv.reader import SHOWN, Reader, check_head
+from qkv.space import Query, Space, check_key, check_query
+from qkv.tables import GET, HAS, VECTOR, Durability, Row, Tables
+from qkv.types import Attention, Floats, Metric, Origin, Value
+from qkv.values import from_stored, to_stored
+
+__all__ = ["Database"]
+
+Records: TypeAlias = "Mapping[str, Value] | Iterable[tuple[str, Value]]"
+
+
+class Database(MutableMapping[str, Value]):
+    """A dict whose lookup is attention.
+
+    As a dict it is exact: ``db[key]``, ``in``, ``get``, ``pop``, ``update`` … do what they do in
+    any dict. Asked in other words, it looks at *every* key: :meth:`query` gives the likeliest
+    values, :meth:`attend` the whole answer with its weights, :meth:`search` the records.
+
+    Parameters
+    ----------
+    records : mapping, optional
+        Written at once, in one transaction.
+    path : path, optional
+        The file that keeps the store; None keeps it in memory.
+    encoder : str, Encoder or None
+        Makes vectors of keys and queries. ``"auto"``: the one that the file was written with, or
+        ``"glove+use"`` for a new store. None: every record and query brings its own vector.
+    lexicon : str, Lexicon or None
+        Vocabulary that the store may imagine from; None never imagines words.
+    metric : {"auto", "cosine", "dot", "euclidean"}
+        How alike a query and a key are. ``"auto"``: the file's own, or ``"cosine"``.
+    temperature : float or "auto"
+        τ of the softmax, 0 … inf. ``"auto"`` under cosine: 1 / (4 ln(1 + n)) for n records and
+        0.2 for the relation head; 1 under the other metrics.
+    null : float, optional
+        Score of the null record, "nothing here"; None leaves it out.
+    head : {"blend", "relation"}
+        What a record proposes as the answer: its value, or what its key became, done to the query
+        (see :mod:`qkv.answers`).
+    imagination : float or "auto"
+        Share 0 … 1 of the answer that is imagined rather than recalled. ``"auto"`` reads it off
+        the attention: see :mod:`qkv.answers`.
+    decoding : {"cosine", "euclidean"}
+        How words near the blend are found.
+    durability : {"normal", "full"}
+        ``"normal"``: an acknowledged write survives the death of the process; ``"full"``: also
+        the loss of power, for some milliseconds a write.
+    timeout : float
+        Seconds to wait for another process that is writing.
+
+    Raises
+    ------
+    EncoderMismatch
+        If the file was written with another encoder.
+    FileError
+        If the file cannot be used; see :mod:`qkv.errors`.
+
+    Examples
+    --------
+    >>> db = Database({"one": "number", "cat": "animal", "dog": "animal",
+    ...                "ball": "toy", "sphere": "shape", "male": "gender"})
+    >>> db["cat"], "seventy" in db
+    ('animal', False)
+    >>> db.query("seventy")[0], db.attend("seventy").origin
+    ('number', <Origin.RECALLED: 'recalled'>)
+    """
+
+    def __init__(
+        self,
+        records: Records | None = None,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        encoder: str | Encoder | None = "auto",
+        lexicon: str | Lexicon | None = "glove",
+        metric: Metric | str = "auto",
+        temperature: float | Literal["auto"] = "auto",
+        null: float | None = None,
+        head: Head | str = "blend",
+        imagination: float | Literal["auto"] = "auto",
+        decoding: Literal["cosine", "euclidean"] = "cosine",
+        durability: Durability = "normal",
+        timeout: float = 5.0,
+    ) -> None:
+        if temperature != "auto":
+            temperature = check_temperature(temperature)
+        if durability not in ("normal", "full"):
+            raise InputError(f"durability is 'normal' or 'full', not {durability!r}")
+        decoded = Decoding(
+            check_head(head), _check_imagination(imagination), _check_decoding(decoding)
+        )
+        file = Path(path) if path is not None else None
+        self._tables = Tables(file, durability=durability, timeout=timeout)
+        weakref.finalize(self, self._tables.close)
+        try:
+            self._space = Space(self._tables, encoder, metric)
+            self._reader = Reader(self._tables, self._space, lexicon, decoded, temperature, null)
+            if records is not None:
+                self.update(records)
+        except BaseException:
+            self._tables.close()
+            raise
+
+    # ── what it is ───────────────────────────────────────────────────────────────────────────
+
+    @property
+    def path(self) -> Path | None:
+        """The file that keeps the store; None for a store in memory."""
+        return self._tables.path
+
+    @property
+    def encoder(self) -> Encoder | None:
+        """What makes vectors of keys and queries."""
+        return self._space.encoder
+
+    @property
+    def metric(self) -> Metric:
+        """How alike a query and a key are."""
+        return self._space.metric
+
+    @property
+    def dimension(self) -> int:
+        """Length of the key vectors; 0 while the store has none."""
+        return self._space.dimension
+
+    @property
+    def lexicon(self) -> Lexicon | None:
+        """The vocabulary that the store may imagine from; opened when first needed."""
+        meanings = self._reader.meanings()
+        return None if meanings is None else meanings.lexicon
+
+    def __repr__(self) -> str:
+        where = "in memory" if self.path is None else f"path={str(self.path)!r}"
+        if self._tables.closed:
+            return f"<qkv.Database {where}, closed>"
+        return f"<qkv.Database {where}, {len(self)} records>"
+
+    def close(self) -> None:
+        """Close the file. Safe to call twice; anything else afterwards raises ``Closed``."""
+        self._tables.close()
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # ── a dict, exactly ──────────────────────────────────────────────────────────────────────
+
+    def __getitem__(self, key: str) -> Value:
+        row = self._tables.one(GET, key) if _storable(key) else None
+        if row is None:
+            raise KeyError(key)
+        return from_stored(*row)
+
+    def __contains__(self, key: object) -> bool:
+        return _storable(key) and self._tables.one(HAS, key) is not None
+
+    def __len__(self) -> int:
+        return len(self._tables)
+
+    def __iter__(self) -> Iterator[str]:
+        for page in self._tables.pages():
+            for _, key, _, _ in page:
+                yield key
+
+    def __reversed__(self) -> Iterator[str]:
+        for page in self._tables.pages_back():
+            for _, key in page:
+                yield key
+
+    def items(self) -> ItemsView:
+        """Pairs of key and value, in the order in which the keys first came."""
+        return ItemsView(self)
+
+    def values(self) -> ValuesView:
+        """Values, in the order in which the keys first came."""
+        return ValuesView(self)
+
+    def __setitem__(self, key: str, value: Value) -> None:
+        self.put(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        if not _storable(key) or self._tables.pop(key) is None:
+            raise KeyError(key)
+
+    def __or__(self, other: Mapping[str, Value]) -> dict[str, Value]:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return dict(self) | dict(other)
+
+    def __ror__(self, other: Mapping[str, Value]) -> dict[str, Value]:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return dict(other) | dict(self)
+
+    def __ior__(self, other: Records) -> Database:
+        self.update(other)
+        return self
+
+    _MISSING = object()
+
+    def pop(self, key: str, default: Any = _MISSING) -> Value:
+        """Delete a record and return its value; the default, or KeyError, if there is none."""
+        row = self._tables.pop(key) if _storable(key) else None
+        if row is not None:
+            return from_stored(*row)
+        if default is self._MISSING:
+            raise KeyError(key)
+        return default
+
+    def popitem(self) -> tuple[str, Value]:
+        """Delete the newest record and return its key and value."""
+        row = self._tables.pop_last()
+        if row is None:
+            raise KeyError("popitem(): the database is empty")
+        key, kind, stored = row
+        return key, from_stored(kind, stored)
+
+    def setdefault(self, key: str, default: Value = None) -> Value:
+        """Return the value of a key, putting the default there first if there is none."""
+        row = self._tables.one(GET, key) if _storable(key) else None
+        if row is None:
+            self._write([(key, default)], None, None, replace=False)
+            row = self._tables.one(GET, key)
+        return from_stored(*row)
+
+    def clear(self) -> None:
+        """Delete every record, in one transaction."""
+        self._tables.clear()
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────────
+
+    def put(self, key: str, value: Value, *, vector: Any = None) -> None:
+        """Write one record.
+
+        Parameters
+        ----------
+        key : str
+        value : text, number, NumPy vector, None, bool, list or dict
+        vector : array_like (d,), optional
+            The key's vector, instead of the encoder's.
+
+        Raises
+        ------
+        InputError
+            If key, value or vector cannot be stored; nothing is written.
+
+        Examples
+        --------
+        >>> db = Database(encoder=None)
+        >>> db.put("north", "up", vector=[0.0, 1.0])
+        >>> db["north"]
+        'up'
+        """
+        self._write([(key, value)], None if vector is None else [vector], None)
+
+    def update(  # type: ignore[override]
+        self,
+        records: Records = (),
+        /,
+        *,
+        vectors: Any = None,
+        progress: Progress | None = None,
+        **more: Value,
+    ) -> None:
+        """Write many records in one transaction: all of them, or, after an error, none.
+
+        Parameters
+        ----------
+        records : mapping or iterable of (key, value)
+        vectors : array_like (n, d), optional
+            The keys' vectors in the order of the records, instead of the encoder's.
+        progress : callable, optional
+            Called with (done, total) while keys are encoded.
+        **more
+            Further records by keyword.
+
+        Raises
+        ------
+        InputError
+            If any of them cannot be stored.
+        """
+        pairs = _pairs(records)
+        pairs += more.items()
+        self._write(pairs, vectors, progress)
+
+    def _write(
+        self,
+        pairs: list[tuple[str, Value]],
+        vectors: Any,
+        progress: Progress | None,
+        *,
+        replace: bool = True,
+    ) -> None:
+        if not pairs:
+            return
+        keys = [check_key(key) for key, _ in pairs]
+        stored = [to_stored(value) for _, value in pairs]
+        if vectors is not None:
+            blobs: list[bytes | None] = list(self._space.given(vectors, len(pairs)))
+        else:
+            blobs = self._encoded(keys, progress)
+        rows = [
+            Row(key, kind, value, blob)
+            for key, (kind, value), blob in zip(keys, stored, blobs, strict=True)
+        ]
+        self._tables.put(rows, self._space.encode, replace=replace)
+
+    def _encoded(self, keys: list[str], progress: Progress | None) -> list[bytes | None]:
+        """Vectors for the keys that have none yet; None for those that have."""
+        known = self._tables.known(keys)
+        fresh = list(dict.fromkeys(key for key in keys if key not in known))
+        vectors = dict(zip(fresh, self._space.encode(fresh, progress), strict=True))
+        return [vectors.get(key) for key in keys]
+
+    def vector(self, key: str) -> Floats:
+        """The vector of a stored key, as it is scored: array (d,), float32."""
+        row = self._tables.one(VECTOR, key) if _storable(key) else None
+        if row is None:
+            raise KeyError(key)
+        return np.frombuffer(row[0], dtype="<f4").copy()
+
+    # ── attention ────────────────────────────────────────────────────────────────────────────
+
+    def query(self, q: Query, n: int = 5, *, strict: bool = False) -> list[Value]:
+        """The likeliest values, best first: attention over every key.
+
+        Parameters
+        ----------
+        q : str or array (d,)
+        n : int
+            How many values at most.
+        strict : bool
+            Only values that are stored.
+
+        Returns
+        -------
+        list
+            Empty when the store has no answer.
+
+        Examples
+        --------
+        >>> db = Database({"one": "number", "cat": "animal"}, encoder="hashing")
+        >>> db.query("cats", strict=True)
+        ['animal', 'number']
+        """
+        (attention,) = self._reader.attend([check_query(q)], n if not strict else n + SHOWN)
+        if attention.origin is Origin.NOTHING:
+            return []
+        kept = [
+            candidate.value
+            for candidate in attention.candidates
+            if not (strict and candidate.origin is Origin.IMAGINED)
+        ]
+        return kept[:n]
+
+    @overload
+    def attend(  # type: ignore[overload-overlap]  # a str is a Sequence[str], but one query
+        self,
+        q: Query,
+        *,
+        top_k: int | None = None,
+        temperature: float | None = None,
+        head: Head | str | None = None,
+    ) -> Attention: ...
+    @overload
+    def attend(
+        self,
+        q: Sequence[Query],
+        *,
+        top_k: int | None = None,
+        temperature: float | None = None,
+        head: Head | str | None = None,
+    ) -> list[Attention]: ...
+    def attend(
+        self,
+        q: Query | Sequence[Query],
+        *,
+        top_k: int | None = None,
+        temperature: float | None = None,
+        head: Head | str | None = None,
+    ) -> Attention | list[Attention]:
+        """The whole answer: candidates, weights, and how much of the store stands behind them.
+
+        Parameters
+        ----------
+        q : str, array (d,), or a list of these
+            A list (or an array (m, d)) gives a list of answers, made in one batch.
+        top_k : int, optional
+            Look at the k nearest records only. With ``temperature=float("inf")`` that is the
+            majority vote of k nearest neighbours.
+        temperature : float, optional
+            τ for this call.
+        head : {"blend", "relation"}, optional
+            Value head for this call.
+
+        Returns
+        -------
+        Attention, or a list of them
+
+        Examples
+        --------
+        >>> db = Database({"one": "number", "cat": "animal"}, encoder="hashing", lexicon=None)
+        >>> a = db.attend("cats", temperature=0.1)
+        >>> a.value, a.weights[0].key
+        ('animal', 'cat')
+        >>> round(sum(w.weight for w in a.weights) + a.rest + a.null, 6)
+        1.0
+        """
+        queries, single = _batch(q)
+        answers = self._reader.attend(
+            queries, SHOWN, top_k=top_k, temperature=temperature, head=head
+        )
+        return answers[0] if single else answers
+
+    def search(self, q: Query | Sequence[Query], k: int = 10) -> Any:
+        """The records themselves, ranked by how alike their keys and the query are.
+
+        Parameters
+        ----------
+        q : str, array (d,), or a list of these
+        k : int
+            How many records at most.
+
+        Returns
+        -------
+        list of Match, best first; a list of such lists for a list of queries
+
+        Examples
+        --------
+        >>> db = Database({"one": "number", "cat": "animal"}, encoder="hashing")
+        >>> [match.key for match in db.search("cats", k=1)]
+        ['cat']
+        """
+        if k < 1:
+            raise InputError(f"k is at least 1, not {k}")
+        queries, single = _batch(q)
+        found = self._reader.search(queries, k)
+        return found[0] if single else found
+
+
+class ItemsView(_ItemsView[str, Value]):
+    """Pairs of key and value, read a page at a time."""
+
+    _mapping: Database
+
+    def __iter__(self) -> Iterator[tuple[str, Value]]:
+        for page in self._mapping._tables.pages():
+            for _, key, kind, stored in page:
+                yield key, from_stored(kind, stored)
+
+
+class ValuesView(_ValuesView[Value]):
+    """Values, read a page at a time."""
+
+    _mapping: Database
+
+    def __iter__(self) -> Iterator[Value]:
+        for page in self._mapping._tables.pages():
+            for _, _, kind, stored in page:
+                yield from_stored(kind, stored)
+
+
+# ── checks ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _storable(key: object) -> bool:
+    """Whether a key could be in a store at all: others are absent, they are no error."""
+    if not isinstance(key, str):
+        hash(key)  # an unhashable key is a TypeError, as in any dict
+        return False
+    return key.isascii() or _encodable(key)
+
+
+def _encodable(key: str) -> bool:
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _batch(q: Query | Sequence[Query]) -> tuple[list[Query], bool]:
+    """Queries, checked, and whether there was just one."""
+    if isinstance(q, str) or (isinstance(q, np.ndarray) and q.ndim != 2):
+        return [check_query(q)], True
+    many: Any = q
+    return [check_query(one) for one in (many if isinstance(many, Iterable) else [many])], False
+
+
+def _pairs(records: Records) -> list[tuple[str, Value]]:
+    if isinstance(records, Mapping):
+        return list(records.items())
+    keys = getattr(records, "keys", None)
+    if keys is not None:
+        return [(key, records[key]) for key in keys()]  # type: ignore[index]
+    pairs = []
+    for position, pair in enumerate(records):
+        try:
+            key, value = pair
+        except (TypeError, ValueError):
+            raise RecordError(
+                f"record {position} is no pair of key and value: {pair!r:.60}; give a mapping, or "
+                "pairs like ('cat', 'animal')"
+            ) from None
+        pairs.append((key, value))
+    return pairs
+
+
+def _check_imagination(share: float | Literal["auto"]) -> float | None:
+    if share == "auto":
+        return None
+    if not 0 <= float(share) <= 1:
+        raise InputError(f"imagination is a share from 0 to 1, or 'auto', not {share!r}")
+    return float(share)
+
+
+def _check_decoding(metric: str) -> Literal["cosine", "euclidean"]:
+    if metric == "cosine":
+        return "cosine"
+    if metric == "euclidean":
+        return "euclidean"
+    raise InputError(f"decoding is 'cosine' or 'euclidean', not {metric!r}")

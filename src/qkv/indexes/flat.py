@@ -1,0 +1,73 @@
+"""The exact index: every key is read for every query. The reference for all others."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qkv.attention import Nothing, Partial, Values, stream
+from qkv.rows import Rows
+from qkv.types import Floats, Integers
+
+__all__ = ["FlatIndex"]
+
+
+class FlatIndex:
+    """Keys in one matrix, scored by one matrix product.
+
+    Parameters
+    ----------
+    keys : array (n, d), float32
+        Prepared keys; see :func:`qkv.attention.prepare`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> index = FlatIndex(np.eye(2, dtype=np.float32))
+    >>> rows, scores = index.neighbours(np.array([[0.6, 0.8]], dtype=np.float32), 1)
+    >>> rows.tolist()
+    [[1]]
+    """
+
+    def __init__(self, keys: Floats) -> None:
+        self._keys = Rows(keys)
+        self._skip = _blank(keys, 0)
+
+    @classmethod
+    def _of(cls, keys: Rows, skip: Integers) -> FlatIndex:
+        index = cls.__new__(cls)
+        index._keys, index._skip = keys, skip
+        return index
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @property
+    def removed(self) -> int:
+        """Rows that are never found: removed, or keys of zeros."""
+        return len(self._skip)
+
+    def add(self, keys: Floats) -> FlatIndex:
+        """Append keys (n, d)."""
+        skip = np.concatenate((self._skip, _blank(keys, len(self))))
+        return FlatIndex._of(self._keys.append(keys), skip)
+
+    def remove(self, rows: Integers) -> FlatIndex:
+        """Leave these rows out from now on."""
+        return FlatIndex._of(self._keys, np.union1d(self._skip, rows))
+
+    def partial(
+        self, queries: Floats, values: Values, *, temperature: float, k: int = 10
+    ) -> Partial:
+        """Attend to every row that is left."""
+        keys = self._keys.matrix
+        return stream(queries, keys, values, temperature=temperature, k=k, skip=self._skip)
+
+    def neighbours(self, queries: Floats, k: int) -> tuple[Integers, Floats]:
+        """Best k rows for each query, best first, and their scores."""
+        part = self.partial(queries, Nothing(), temperature=1.0, k=k)
+        return part.indices, part.scores
+
+
+def _blank(keys: Floats, start: int) -> Integers:
+    """Rows of zeros: the encoder understood nothing, so nothing may find them."""
+    return start + np.flatnonzero(~keys.any(axis=1))

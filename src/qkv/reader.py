@@ -1,0 +1,249 @@
+"""Reader: queries in, answers out. What a store knows, caught up with its tables.
+
+Holds what is derived – the snapshot and what the lexicon makes of the values – and the settings of
+a read. Any number of threads may read at once: each works on the snapshot that it found.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+
+from qkv.answers import Asked, Decoding, Head, Meanings, answer, keys_for, values_of
+from qkv.attention import Read, check_temperature, size_temperature
+from qkv.errors import InputError
+from qkv.lexicon import Lexicon, resolve_lexicon
+from qkv.search import semantic
+from qkv.snapshot import Snapshot
+from qkv.space import Query, Space
+from qkv.tables import GET, Tables
+from qkv.types import Attention, Candidate, Floats, Integers, Match, Metric, Origin, Weight
+from qkv.values import from_stored
+
+__all__ = ["SHOWN", "Reader", "check_head"]
+
+#: Records that an answer names.
+SHOWN = 10
+#: Temperature of the relation head: offsets want many witnesses (docs/defaults.md).
+RELATION_TEMPERATURE = 0.2
+#: Queries are read so many at a time that their masses make at most 128 MB.
+_MASSES = 1 << 25
+
+
+class Reader:
+    """Attention and search over one store.
+
+    Parameters
+    ----------
+    tables : Tables
+    space : Space
+    lexicon : str, Lexicon or None
+        Opened when first needed.
+    decoding : Decoding
+    temperature : float or "auto"
+    null : float or None
+        Score of the null record.
+    """
+
+    def __init__(
+        self,
+        tables: Tables,
+        space: Space,
+        lexicon: str | Lexicon | None,
+        decoding: Decoding,
+        temperature: float | Literal["auto"],
+        null: float | None,
+    ) -> None:
+        self.decoding = decoding
+        self.temperature = temperature
+        self.null = null
+        self._tables = tables
+        self._space = space
+        self._lexicon_spec = lexicon
+        self._meanings: Meanings | None = None
+        self._snapshot = Snapshot.blank()
+        self._lock = threading.RLock()
+
+    def meanings(self) -> Meanings | None:
+        """Open the lexicon, once; None for a store without one."""
+        if self._meanings is None and self._lexicon_spec is not None:
+            with self._lock:
+                lexicon = resolve_lexicon(self._lexicon_spec)
+                if self._meanings is None and lexicon is not None:
+                    self._meanings = Meanings(lexicon)
+        return self._meanings
+
+    def attend(
+        self,
+        queries: Sequence[Query],
+        count: int,
+        *,
+        top_k: int | None = None,
+        temperature: float | None = None,
+        head: Head | str | None = None,
+    ) -> list[Attention]:
+        """Answer checked queries, with at most `count` candidates each."""
+        decoding = self.decoding
+        if head is not None:
+            decoding = replace(decoding, head=check_head(head))
+        if top_k is not None and top_k < 1:
+            raise InputError(f"top_k is at least 1 (or None, for every record), not {top_k}")
+        if decoding.head is Head.RELATION and not all(isinstance(q, str) for q in queries):
+            raise InputError("the relation head moves the query's own words; ask it with text")
+        exact = [self._exact(q, temperature) if isinstance(q, str) else None for q in queries]
+        rest = [q for q, hit in zip(queries, exact, strict=True) if hit is None]
+        found: list[Attention] = []
+        if rest:
+            snapshot = self._caught_up()
+            tau = self._tau(len(snapshot), decoding.head, temperature)
+            step = max(1, _MASSES // max(1, snapshot.groups.width))
+            for start in range(0, len(rest), step):
+                part = rest[start : start + step]
+                found += self._read(snapshot, part, count, top_k, tau, decoding)
+        answers = iter(found)
+        return [hit if hit is not None else next(answers) for hit in exact]
+
+    def _exact(self, q: str, temperature: float | None) -> Attention | None:
+        row = self._tables.one(GET, q)
+        if row is None:
+            return None
+        value = from_stored(*row)
+        return Attention(
+            query=q,
+            candidates=(Candidate(value, 1.0, Origin.EXACT, (q,)),),
+            weights=(Weight(q, value, 1.0, 1.0),),
+            rest=0.0,
+            null=0.0,
+            temperature=0.0 if temperature is None else temperature,
+        )
+
+    def _tau(self, n: int, head: Head, given: float | None) -> float:
+        if given is not None:
+            return check_temperature(given)
+        if self.temperature != "auto":
+            return float(self.temperature)
+        if self._space.metric is not Metric.COSINE:
+            return 1.0
+        return RELATION_TEMPERATURE if head is Head.RELATION else size_temperature(n)
+
+    def _read(
+        self,
+        snapshot: Snapshot,
+        queries: list[Query],
+        count: int,
+        top_k: int | None,
+        temperature: float,
+        decoding: Decoding,
+    ) -> list[Attention]:
+        if len(snapshot.records) == 0:
+            return [Attention(q, (), (), 0.0, 1.0, temperature) for q in queries]
+        meanings = self.meanings()
+        offsets = None
+        if decoding.head is Head.RELATION:
+            if meanings is None:
+                raise InputError("the relation head needs a lexicon: Database(lexicon='glove')")
+            offsets = self._offsets(snapshot, meanings)
+        values = values_of(snapshot, offsets)
+        vectors = self._space.queries(queries)
+        part = snapshot.index.partial(
+            self._space.prepared(vectors), values, temperature=temperature, k=max(SHOWN, top_k or 0)
+        )
+        if top_k is not None:
+            part = part.truncate(top_k, values)
+        read = part.read(self.null).silence(np.asarray(~vectors.any(axis=1)))
+        texts = [q if isinstance(q, str) else None for q in queries]
+        answered = answer(snapshot, read, Asked(texts, count), decoding, meanings)
+        return self._answers(snapshot, queries, read, answered, temperature)
+
+    def _answers(
+        self,
+        snapshot: Snapshot,
+        queries: list[Query],
+        read: Read,
+        answered: list[tuple[list[tuple[Candidate, int]], Floats | None]],
+        temperature: float,
+    ) -> list[Attention]:
+        shown = read.indices[:, :SHOWN]
+        hidden = read.weights[:, SHOWN:].sum(axis=1)
+        records = self._fetch(snapshot, shown)
+        groups = snapshot.group_ids()
+        answers = []
+        for row, (q, (candidates, output)) in enumerate(zip(queries, answered, strict=True)):
+            weights, ids, gone = [], [], 0.0
+            for index, weight, score in zip(
+                shown[row].tolist(),
+                read.weights[row].tolist(),
+                read.scores[row].tolist(),
+                strict=False,
+            ):
+                record = records.get(int(snapshot.records[index])) if index >= 0 else None
+                if record is None:
+                    gone += weight if index >= 0 else 0.0
+                    continue
+                key, kind, stored = record
+                weights.append(Weight(key, from_stored(kind, stored), weight, score))
+                ids.append(int(groups[index]))
+            keys = [weight.key for weight in weights]
+            answers.append(
+                Attention(
+                    query=q,
+                    candidates=tuple(
+                        Candidate(
+                            c.value, c.probability, c.origin, keys_for(id, ids, keys), c.spread
+                        )
+                        for c, id in candidates
+                    ),
+                    weights=tuple(weights),
+                    rest=float(read.rest[row] + hidden[row]) + gone,
+                    null=float(read.null[row]),
+                    temperature=temperature,
+                    output=output,
+                )
+            )
+        return answers
+
+    def search(self, queries: Sequence[Query], k: int) -> list[list[Match]]:
+        """Rank the k nearest records for each of some checked queries."""
+        snapshot = self._caught_up()
+        found: list[list[Match]] = [[] for _ in queries]
+        if not len(snapshot.records) or not queries:
+            return found
+        vectors = self._space.queries(queries)
+        rows, scores = semantic(snapshot.index, self._space.prepared(vectors), k)
+        rows[~vectors.any(axis=1)] = -1
+        records = self._fetch(snapshot, rows)
+        for matches, row, score in zip(found, rows.tolist(), scores.tolist(), strict=True):
+            for index, s in zip(row, score, strict=True):
+                record = records.get(int(snapshot.records[index])) if index >= 0 else None
+                if record is not None:
+                    matches.append(Match(record[0], from_stored(*record[1:]), s))
+        return found
+
+    def _caught_up(self) -> Snapshot:
+        with self._lock:
+            if self._tables.version() != self._snapshot.version:
+                self._snapshot = self._snapshot.advance(self._tables, self._space.metric)
+                self._space.dimension = self._space.dimension or self._space.saved_dimension()
+            return self._snapshot
+
+    def _fetch(self, snapshot: Snapshot, rows: Integers) -> dict[int, tuple[str, str, Any]]:
+        wanted = np.unique(rows[rows >= 0])
+        return self._tables.records(snapshot.records[wanted].tolist())
+
+    def _offsets(self, snapshot: Snapshot, meanings: Meanings) -> Floats:
+        with self._lock:
+            records = self._tables.records(snapshot.records.tolist())
+            keys = [records[id][0] if id in records else None for id in snapshot.records.tolist()]
+            return meanings.offsets(snapshot, keys)
+
+
+def check_head(head: Head | str) -> Head:
+    """Return the head of that name, or raise an InputError that lists them."""
+    try:
+        return Head(head)
+    except ValueError:
+        raise InputError(f"head is 'blend' or 'relation', not {head!r}") from None

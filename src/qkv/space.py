@@ -1,0 +1,231 @@
+"""The space in which queries and keys meet: an encoder, a metric, and one dimension.
+
+Agreed once, with the settings in the file, and kept: vectors of different encoders do not compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from qkv.attention import check_metric, prepare, unit
+from qkv.encoders import (
+    DEFAULT,
+    Encoder,
+    Progress,
+    check_text,
+    encode_all,
+    encode_queries,
+    fingerprint,
+    resolve,
+)
+from qkv.errors import EncoderMismatch, InputError, RecordError, TextError, VectorError
+from qkv.tables import Tables
+from qkv.types import Floats, Metric
+from qkv.values import check_vector
+
+__all__ = ["Query", "Space", "check_key", "check_query"]
+
+#: Longest text that is encoded: beyond it, it is a document and not a key.
+LONGEST = 100_000
+
+Query: TypeAlias = "str | Floats"
+
+
+class Space:
+    """Turns keys and queries into vectors that compare.
+
+    Parameters
+    ----------
+    tables : Tables
+        Whose settings are agreed with, or written if the store is new.
+    encoder : str, Encoder or None
+        ``"auto"``: the file's own, or the default.
+    metric : str
+        ``"auto"``: the file's own, or cosine.
+
+    Raises
+    ------
+    EncoderMismatch, InputError
+        If the file was written with another encoder or metric.
+    """
+
+    def __init__(self, tables: Tables, encoder: str | Encoder | None, metric: Metric | str) -> None:
+        self._tables = tables
+        settings = tables.settings()
+        spec = encoder
+        if encoder == "auto":
+            spec = settings.get("encoder", DEFAULT) or None
+        self.encoder = None if spec is None else _resolve_saved(spec, tables.path)
+        mark = "" if self.encoder is None else fingerprint(self.encoder)
+        if metric == "auto":
+            metric = settings.get("metric", "cosine")
+        self.metric = check_metric(metric)
+        self.dimension = int(settings.get("dimension", 0))
+        if "fingerprint" in settings:
+            self._agree_with(settings, mark)
+        elif not tables.read_only:
+            name = spec if isinstance(spec, str) else "" if spec is None else "custom"
+            tables.configure(encoder=name, fingerprint=mark, metric=str(self.metric))
+
+    def _agree_with(self, settings: dict[str, str], mark: str) -> None:
+        path = self._tables.path
+        if settings["fingerprint"] != mark:
+            raise _mismatch(path, settings, mark)
+        if settings["metric"] != self.metric:
+            raise InputError(
+                f"{path} was written for the metric {settings['metric']!r}; open it without "
+                f"metric=, or copy it: Database(path='copy.qkv', "
+                f"metric={str(self.metric)!r}).update(old)"
+            )
+
+    # ── keys ─────────────────────────────────────────────────────────────────────────────────
+
+    def encode(self, keys: list[str], progress: Progress | None = None) -> list[bytes]:
+        """Encode keys to vectors as they are stored.
+
+        Raises
+        ------
+        VectorError
+            If the store has no encoder.
+        """
+        if not keys:
+            return []
+        if self.encoder is None:
+            raise VectorError(
+                f"this store has no encoder, and {keys[0]!r} came without a vector; give one: "
+                "db.put(key, value, vector=...), or open the store with an encoder"
+            )
+        return self._blobs(self._capped(encode_all(self.encoder, keys, progress=progress)))
+
+    def given(self, vectors: Any, count: int) -> list[bytes]:
+        """Check vectors that the caller brought, and turn them into what is stored."""
+        if isinstance(vectors, np.ndarray) and vectors.ndim == 2 and vectors.dtype.kind == "f":
+            block = self._given_block(vectors)
+        else:
+            dimension = self.dimension or None
+            checked = []
+            for vector in vectors:
+                checked.append(check_vector(vector, "a vector", dimension))
+                dimension = len(checked[0])
+            block = np.array(checked, dtype="<f4")
+        if len(block) != count:
+            raise VectorError(f"{count} records came with {len(block)} vectors; give one for each")
+        return self._blobs(unit(block) if self.metric is Metric.COSINE else block)
+
+    def _given_block(self, vectors: Floats) -> Floats:
+        """Check a whole matrix at once; row by row only to say which row is wrong."""
+        # A sum meets NaN and infinity wherever they are, and reads the matrix once.
+        suspicious = not np.isfinite(vectors.sum()) or np.abs(vectors).max(initial=0) >= 1e15
+        for row in vectors if suspicious else vectors[:1]:
+            check_vector(row, "a vector", self.dimension or None)
+        return np.ascontiguousarray(vectors, dtype="<f4")
+
+    def _capped(self, vectors: Floats) -> Floats:
+        """Under cosine an encoder's rows count by their length, which is at most one."""
+        if self.metric is not Metric.COSINE:
+            return vectors
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        capped: Floats = np.where(lengths > 1, unit(vectors), vectors)
+        return capped
+
+    def _blobs(self, block: Floats) -> list[bytes]:
+        if len(block) and self.dimension != block.shape[1]:
+            self._agree_dimension(block.shape[1])
+        return [row.tobytes() for row in np.ascontiguousarray(block, dtype="<f4")]
+
+    def _agree_dimension(self, dimension: int) -> None:
+        """Let the first vector decide, for every process that opens the file."""
+        saved = self.saved_dimension()
+        if saved and saved != dimension:
+            raise VectorError(
+                f"this store's vectors have {saved} dimensions, not {dimension}; encode with the "
+                "encoder that made the others"
+            )
+        if not saved:
+            self._tables.configure(dimension=str(dimension))
+        self.dimension = dimension
+
+    def saved_dimension(self) -> int:
+        """Read the dimension that the file agreed on; 0 while it has no vectors."""
+        return int(self._tables.settings().get("dimension", 0))
+
+    # ── queries ──────────────────────────────────────────────────────────────────────────────
+
+    def queries(self, queries: Sequence[Query]) -> Floats:
+        """Turn checked queries into prepared vectors (m, d): a dot product with a key is the score.
+
+        A row of zeros is a query of which the encoder understood nothing.
+        """
+        texts = [q for q in queries if isinstance(q, str)]
+        encoded: Iterator[Floats] = iter(())
+        if texts:
+            if self.encoder is None:
+                raise VectorError(
+                    f"this store has no encoder for the query {texts[0]!r:.60}; ask with a vector "
+                    f"of {self.dimension} numbers"
+                )
+            encoded = iter(self._capped(encode_queries(self.encoder, texts)))
+        rows = [next(encoded) if isinstance(q, str) else self._given_query(q) for q in queries]
+        return np.array(rows, dtype=np.float32)
+
+    def prepared(self, vectors: Floats) -> Floats:
+        """Prepare query vectors for the index: see :func:`qkv.attention.prepare`."""
+        # Under cosine, stored and encoded vectors are as long as they shall count already.
+        metric = Metric.DOT if self.metric is Metric.COSINE else self.metric
+        return prepare(vectors, metric, side="query")
+
+    def _given_query(self, q: Floats) -> Floats:
+        vector = check_vector(q, "a query", self.dimension or None)
+        return unit(vector[None, :])[0] if self.metric is Metric.COSINE else vector
+
+
+def check_query(q: Any) -> Query:
+    """Return the query, or raise the error that says why it cannot be asked."""
+    if isinstance(q, str):
+        return _check_length(check_text(q, "a query"), "a query")
+    if isinstance(q, np.ndarray):
+        return q
+    raise RecordError(f"a query is text or a NumPy vector, not a {type(q).__name__}: {q!r:.60}")
+
+
+def check_key(key: object) -> str:
+    """Return the key, or raise the error that says why it cannot be stored."""
+    if not isinstance(key, str):
+        raise RecordError(
+            f"a key is text, and {key!r:.60} is a {type(key).__name__}; use {str(key)!r:.60}, or "
+            "text with a vector of your own: db.put(name, value, vector=...)"
+        )
+    return _check_length(check_text(key, "a key"), "a key")
+
+
+def _check_length(text: str, what: str) -> str:
+    if len(text) > LONGEST:
+        raise TextError(
+            f"{what} of {len(text):,} characters is a document; {what} has at most {LONGEST:,}. "
+            "Use a title or a summary as the key and keep the text in the value"
+        )
+    return text
+
+
+def _resolve_saved(spec: str | Encoder, path: Path | None) -> Encoder:
+    if spec == "custom":
+        raise EncoderMismatch(
+            f"{path} was written with an encoder of your own; give it again: "
+            f"Database(path={str(path)!r}, encoder=...)"
+        )
+    return resolve(spec)
+
+
+def _mismatch(path: Path | None, settings: dict[str, str], mark: str) -> EncoderMismatch:
+    name = settings["encoder"]
+    given = "without an encoder" if not mark else f"with {mark}"
+    written = f"encoder {name!r} ({settings['fingerprint']})" if name else "vectors of its user's"
+    return EncoderMismatch(
+        f"{path} was written with {written} and is opened {given}; vectors of different encoders "
+        f"do not compare. Open it with Database(path={str(path)!r}, encoder={name or None!r}), or "
+        f"copy it: Database(path='copy.qkv', encoder=...).update(old)"
+    )

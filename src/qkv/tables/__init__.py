@@ -1,0 +1,12 @@
+"""Tables: records, vectors, settings, and the changes since a version.
+
+One SQLite file in WAL mode is the truth. One call is one transaction. Each transaction that
+writes adds one to the *clock*; a record carries the clock of its last change, and a deletion
+leaves its number behind, so that what is derived from the file can be caught up by asking for
+everything newer than its own clock. docs/file-format.md describes the file.
+"""
+
+from qkv.tables.statements import GET, HAS, VECTOR
+from qkv.tables.store import Change, Changes, Durability, Row, Tables
+
+__all__ = ["GET", "HAS", "VECTOR", "Change", "Changes", "Durability", "Row", "Tables"]

@@ -1,0 +1,95 @@
+"""Every SQL statement of qkv, by name."""
+
+from __future__ import annotations
+
+#: Marks the file as ours: "qkv\0" as a number, in SQLite's application_id.
+APPLICATION_ID = 0x716B7600
+
+#: Append-only: entry i brings a file of version i to version i + 1. Never change an entry.
+MIGRATIONS = (
+    """
+    CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE records (
+        id      INTEGER PRIMARY KEY AUTOINCREMENT,
+        key     TEXT NOT NULL UNIQUE,
+        kind    TEXT NOT NULL,
+        value   NOT NULL,
+        version INTEGER NOT NULL
+    );
+    CREATE INDEX records_by_version ON records (version);
+    CREATE TABLE vectors (
+        id      INTEGER PRIMARY KEY,
+        vector  BLOB NOT NULL,
+        version INTEGER NOT NULL
+    );
+    CREATE TABLE deletions (id INTEGER PRIMARY KEY, version INTEGER NOT NULL);
+    CREATE TABLE clock (
+        version INTEGER NOT NULL,
+        floor   INTEGER NOT NULL,
+        count   INTEGER NOT NULL,
+        writer  TEXT NOT NULL
+    );
+    INSERT INTO clock VALUES (0, 0, 0, '');
+    """,
+)
+
+GET = "SELECT kind, value FROM records WHERE key = ?"
+HAS = "SELECT 1 FROM records WHERE key = ?"
+COUNT = "SELECT count FROM clock"
+PAGE = "SELECT id, key, kind, value FROM records WHERE id > ? ORDER BY id LIMIT 1000"
+PAGE_BACK = "SELECT id, key FROM records WHERE id < ? ORDER BY id DESC LIMIT 1000"
+KNOWN = "SELECT key FROM records WHERE key IN (SELECT value FROM json_each(?))"
+RECORDS = """
+    SELECT id, key, kind, value FROM records WHERE id IN (SELECT value FROM json_each(?))
+"""
+KEY_OF = "SELECT key, kind, value FROM records WHERE id = ?"
+VECTOR = "SELECT v.vector FROM vectors v JOIN records r USING (id) WHERE r.key = ?"
+
+PUT = """
+    INSERT INTO records (key, kind, value, version) VALUES (?, ?, ?, ?)
+    ON CONFLICT (key) DO UPDATE SET kind = excluded.kind, value = excluded.value,
+                                    version = excluded.version
+"""
+PUT_NEW = """
+    INSERT INTO records (key, kind, value, version) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
+PUT_VECTOR = """
+    INSERT OR REPLACE INTO vectors (id, vector, version)
+    SELECT id, ?, ? FROM records WHERE key = ?
+"""
+WITHOUT_VECTOR = """
+    SELECT key FROM records LEFT JOIN vectors USING (id)
+    WHERE records.version = ? AND vectors.id IS NULL
+"""
+NEWEST = "SELECT ifnull(max(id), 0) FROM records"
+NEWER = "SELECT count(*) FROM records WHERE id > ?"
+POP = "DELETE FROM records WHERE key = ? RETURNING id, kind, value"
+POP_LAST = """
+    DELETE FROM records WHERE id = (SELECT max(id) FROM records) RETURNING id, key, kind, value
+"""
+DROP_VECTOR = "DELETE FROM vectors WHERE id = ?"
+NOTE_DELETION = "INSERT INTO deletions (id, version) VALUES (?, ?)"
+
+TICK = "UPDATE clock SET version = version + 1 RETURNING version"
+GREW = "UPDATE clock SET count = count + ?"
+CLAIM = "UPDATE clock SET writer = ? WHERE writer <> ?"
+WRITER = "SELECT writer FROM clock"
+CLEAR = (
+    "DELETE FROM records",
+    "DELETE FROM vectors",
+    "DELETE FROM deletions",
+    "UPDATE clock SET count = 0, floor = version",
+)
+CLOCK = "SELECT version, floor, count FROM clock"
+
+CHANGED = """
+    SELECT r.id, r.kind, r.value, CASE WHEN v.version > ? THEN v.vector END
+    FROM records r JOIN vectors v USING (id) WHERE r.version > ? ORDER BY r.id
+"""
+EVERYTHING = """
+    SELECT r.id, r.kind, r.value, v.vector FROM records r JOIN vectors v USING (id) ORDER BY r.id
+"""
+DELETED = "SELECT id FROM deletions WHERE version > ?"
+
+SETTINGS = "SELECT name, value FROM settings"
+SET = "INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)"

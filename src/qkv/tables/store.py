@@ -1,0 +1,419 @@
+"""Tables: records, vectors, settings, and the changes since a version.
+
+One SQLite file in WAL mode is the truth. One call is one transaction. Each transaction that
+writes adds one to the *clock*; a record carries the clock of its last change, and a deletion
+leaves its number behind, so that what is derived from the file can be caught up by asking for
+everything newer than its own clock. docs/file-format.md describes the file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from qkv.errors import (
+    Closed,
+    FileError,
+    NewerFormat,
+    NotADatabase,
+    ReadOnlyFile,
+)
+from qkv.tables import statements as sql
+from qkv.tables.file import check_header, translated
+from qkv.values import Stored
+
+__all__ = ["Change", "Changes", "Row", "Tables"]
+
+Durability = Literal["normal", "full"]
+
+
+class Row(NamedTuple):
+    """One record to write; `vector` is None where the stored one stays."""
+
+    key: str
+    kind: str
+    stored: Stored
+    vector: bytes | None
+
+
+class Change(NamedTuple):
+    """One record that is new or changed; `vector` is None where only the value changed."""
+
+    id: int
+    kind: str
+    stored: Stored
+    vector: bytes | None
+
+
+class Changes(NamedTuple):
+    """What happened after a version; `anew` says to forget what was known before."""
+
+    version: int
+    anew: bool
+    total: int
+    deleted: list[int]
+    changed: Iterator[list[Change]]
+
+
+class Tables:
+    """The tables of one store, in a file or in memory.
+
+    All methods may be called from any thread; one lock orders them. After a fork the child opens
+    the file again by itself.
+
+    Parameters
+    ----------
+    path : path or None
+        The file; None keeps the store in memory.
+    durability : {"normal", "full"}
+        ``"normal"`` survives the death of the process, ``"full"`` also the loss of power.
+    timeout : float
+        Seconds to wait for another writer.
+    """
+
+    def __init__(
+        self, path: Path | None, *, durability: Durability = "normal", timeout: float = 5.0
+    ) -> None:
+        self.path = path
+        self.read_only = False
+        self._durability = durability
+        self._timeout = timeout
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._abandoned: sqlite3.Connection | None = None
+        self._connect()
+        _OPEN.add(self)
+
+    # ── opening and closing ──────────────────────────────────────────────────────────────────
+
+    def _connect(self) -> None:
+        self._writer = f"{os.getpid()} {Path(sys.argv[0]).name or 'python'}"
+        uri = ":memory:" if self.path is None else self._checked_uri(self.path)
+        with self._errors():
+            connection = sqlite3.connect(
+                uri,
+                timeout=self._timeout,
+                isolation_level=None,
+                check_same_thread=False,
+                uri=True,
+                cached_statements=64,
+            )
+            self._connection = connection
+            try:
+                self._prepare(connection)
+            except BaseException:
+                self.close()
+                raise
+
+    def _checked_uri(self, path: Path) -> str:
+        if path.is_dir():
+            raise NotADatabase(f"{path} is a directory; give a file in it: {path / 'store.qkv'}")
+        if not path.parent.is_dir():
+            raise FileError(f"the directory {path.parent} does not exist; make it first")
+        uri = path.resolve().as_uri()
+        if not path.exists():
+            if not os.access(path.parent, os.W_OK):
+                raise ReadOnlyFile(f"{path.parent} cannot be written, so {path.name} cannot begin")
+            return uri
+        check_header(path)
+        if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+            return uri
+        self.read_only = True
+        wal = Path(f"{path}-wal")
+        # Without a log to follow, the file can be read where no lock file can be made.
+        still = not (wal.exists() and wal.stat().st_size)
+        return f"{uri}?mode=ro" + ("&immutable=1" if still else "")
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        blank = connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+        if application != sql.APPLICATION_ID and not blank:
+            raise NotADatabase(
+                f"{self.path} is an SQLite file of another program; qkv will not touch it"
+            )
+        if version > len(sql.MIGRATIONS):
+            raise NewerFormat(
+                f"{self.path} has format {version} and this qkv reads up to {len(sql.MIGRATIONS)}; "
+                "pip install -U qkv"
+            )
+        if not self.read_only:
+            if self.path is not None:
+                connection.execute("PRAGMA journal_mode = WAL")
+                level = "FULL" if self._durability == "full" else "NORMAL"
+                connection.execute(f"PRAGMA synchronous = {level}")
+            if version < len(sql.MIGRATIONS):
+                self._migrate(connection)
+        connection.execute("PRAGMA cache_size = -16384")
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Another process may have migrated while this one waited.
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            for step in sql.MIGRATIONS[version:]:
+                for statement in filter(str.strip, step.split(";")):
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {sql.APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {len(sql.MIGRATIONS)}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = self._abandoned = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._connection is None and self._abandoned is None
+
+    def _forked(self) -> None:
+        """In a child process: a connection must not cross a fork, so the file is opened anew."""
+        self._lock = threading.RLock()
+        if self.path is not None and self._connection is not None:
+            # Kept, not closed: closing it here would drop the parent's locks.
+            self._abandoned, self._connection = self._connection, None
+
+    # ── statements ───────────────────────────────────────────────────────────────────────────
+
+    def _sql(self) -> sqlite3.Connection:
+        if self._connection is None and self._abandoned is not None:
+            self._connect()
+        if self._connection is None:
+            raise Closed("the database is closed; open it again: qkv.Database(path=...)")
+        return self._connection
+
+    def one(self, statement: str, *values: Any) -> Any:
+        """First row of a query, or None."""
+        with self._errors(), self._lock:
+            return self._sql().execute(statement, values).fetchone()
+
+    def all(self, statement: str, *values: Any) -> list[Any]:
+        """All rows of a query."""
+        with self._errors(), self._lock:
+            return self._sql().execute(statement, values).fetchall()
+
+    @contextmanager
+    def writing(self) -> Iterator[tuple[sqlite3.Connection, int]]:
+        """One transaction: yields the connection and the clock; all of it happens, or nothing.
+
+        Raises
+        ------
+        Locked
+            When another writer holds the file for longer than the timeout.
+        """
+        with self._errors(), self._lock:
+            connection = self._sql()
+            if self.read_only:
+                raise ReadOnlyFile(
+                    f"{self.path} or its directory cannot be written; copy it to a place of yours"
+                )
+            self._begin(connection)
+            try:
+                (version,) = connection.execute(sql.TICK).fetchone()
+                yield connection, version
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Take the write lock, and leave a name for others to read while it is held."""
+        connection.execute("BEGIN IMMEDIATE")
+        if self.path is None or connection.execute(sql.WRITER).fetchone() == (self._writer,):
+            return
+        connection.execute(sql.CLAIM, (self._writer, self._writer))
+        connection.execute("COMMIT")
+        connection.execute("BEGIN IMMEDIATE")
+
+    # ── settings ─────────────────────────────────────────────────────────────────────────────
+
+    def settings(self) -> dict[str, str]:
+        """All settings."""
+        return dict(self.all(sql.SETTINGS))
+
+    def configure(self, **settings: str) -> None:
+        """Write settings in one transaction."""
+        with self.writing() as (connection, _):
+            connection.executemany(sql.SET, settings.items())
+
+    # ── records ──────────────────────────────────────────────────────────────────────────────
+
+    def __len__(self) -> int:
+        return int(self.one(sql.COUNT)[0])
+
+    def pages(self) -> Iterator[list[tuple[int, str, str, Stored]]]:
+        """All records (id, key, kind, stored) in order, a thousand at a time."""
+        last = 0
+        while page := self.all(sql.PAGE, last):
+            yield page
+            last = page[-1][0]
+
+    def pages_back(self) -> Iterator[list[tuple[int, str]]]:
+        """All records (id, key) in reverse order, a thousand at a time."""
+        last = sys.maxsize
+        while page := self.all(sql.PAGE_BACK, last):
+            yield page
+            last = page[-1][0]
+
+    def known(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys that are in the store."""
+        return {key for (key,) in self.all(sql.KNOWN, json.dumps(list(keys)))}
+
+    def records(self, ids: Sequence[int]) -> dict[int, tuple[str, str, Stored]]:
+        """Key, kind and stored value of records by id; ids that are gone are missing."""
+        if len(ids) == 1:
+            row = self.one(sql.KEY_OF, ids[0])
+            return {ids[0]: row} if row else {}
+        return {id: (key, *rest) for id, key, *rest in self.all(sql.RECORDS, json.dumps(ids))}
+
+    def put(
+        self,
+        rows: Sequence[Row],
+        missing: Callable[[list[str]], Iterable[bytes]] | None = None,
+        *,
+        replace: bool = True,
+    ) -> None:
+        """Write records in one transaction, the last of equal keys winning.
+
+        Parameters
+        ----------
+        rows : sequence of Row
+        missing : callable, optional
+            Makes vectors for keys that turn out to have none (another writer deleted them since
+            the caller looked).
+        replace : bool
+            False leaves records alone that are there already.
+        """
+        with self.writing() as (connection, version):
+            (last,) = connection.execute(sql.NEWEST).fetchone()
+            connection.executemany(
+                sql.PUT if replace else sql.PUT_NEW,
+                ((row.key, row.kind, row.stored, version) for row in rows),
+            )
+            connection.executemany(
+                sql.PUT_VECTOR,
+                ((row.vector, version, row.key) for row in rows if row.vector is not None),
+            )
+            (grown,) = connection.execute(sql.NEWER, (last,)).fetchone()
+            if grown:
+                connection.execute(sql.GREW, (grown,))
+            if missing is not None:
+                keys = [key for (key,) in connection.execute(sql.WITHOUT_VECTOR, (version,))]
+                if keys:
+                    connection.executemany(
+                        sql.PUT_VECTOR,
+                        zip(missing(keys), [version] * len(keys), keys, strict=True),
+                    )
+
+    def pop(self, key: str) -> tuple[str, Stored] | None:
+        """Delete a record and return its kind and stored value; None if there is none."""
+        with self.writing() as (connection, version):
+            row = connection.execute(sql.POP, (key,)).fetchone()
+            if row is None:
+                return None
+            self._deleted(connection, version, row[0])
+            return row[1], row[2]
+
+    def pop_last(self) -> tuple[str, str, Stored] | None:
+        """Delete the newest record and return key, kind and stored value; None if empty."""
+        with self.writing() as (connection, version):
+            row = connection.execute(sql.POP_LAST).fetchone()
+            if row is None:
+                return None
+            self._deleted(connection, version, row[0])
+            return row[1], row[2], row[3]
+
+    @staticmethod
+    def _deleted(connection: sqlite3.Connection, version: int, id: int) -> None:
+        connection.execute(sql.DROP_VECTOR, (id,))
+        connection.execute(sql.NOTE_DELETION, (id, version))
+        connection.execute(sql.GREW, (-1,))
+
+    def clear(self) -> None:
+        """Delete every record."""
+        with self.writing() as (connection, _):
+            for statement in sql.CLEAR:
+                connection.execute(statement)
+
+    # ── what changed ─────────────────────────────────────────────────────────────────────────
+
+    def version(self) -> int:
+        """The clock: grows by one with each transaction that writes, of any process."""
+        return int(self.one(sql.CLOCK)[0])
+
+    @contextmanager
+    def changes(self, since: int | None) -> Iterator[Changes]:
+        """Everything that is newer than a version, as of one moment.
+
+        Parameters
+        ----------
+        since : int or None
+            The version that the caller has; None for everything.
+        """
+        with self._errors(), self._lock:
+            connection = self._sql()
+            connection.execute("BEGIN")  # one moment: later commits of others are not seen
+            try:
+                version, floor, count = connection.execute(sql.CLOCK).fetchone()
+                anew = since is None or since < floor
+                if anew:
+                    deleted = []
+                    cursor = connection.execute(sql.EVERYTHING)
+                else:
+                    deleted = [id for (id,) in connection.execute(sql.DELETED, (since,))]
+                    cursor = connection.execute(sql.CHANGED, (since, since))
+                yield Changes(version, anew, count, deleted, _batches(cursor))
+            finally:
+                connection.execute("COMMIT")
+
+    # ── errors ───────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise translated(error, self.path, self._timeout, self._who) from error
+
+    def _who(self) -> str:
+        try:
+            with sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True) as reader:  # type: ignore[union-attr]
+                (writer,) = reader.execute(sql.WRITER).fetchone()
+            reader.close()
+        except sqlite3.Error:
+            return "unknown"
+        pid, _, program = writer.partition(" ")
+        return f"process {pid}, {program}" if writer else "unknown"
+
+
+_OPEN: weakref.WeakSet[Tables] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for tables in list(_OPEN):
+        tables._forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _batches(cursor: sqlite3.Cursor) -> Iterator[list[Change]]:
+    while batch := cursor.fetchmany(10_000):
+        yield [Change(*row) for row in batch]

@@ -1,0 +1,244 @@
+"""Kinds of value: how each is stored, and which of them can be blended.
+
+========  ================================================  ============================
+kind      Python                                            blended into
+========  ================================================  ============================
+text      ``str``                                           words of a lexicon
+number    ``int`` (64 bit), ``float`` (finite)              a mean, with a spread
+vector    one-dimensional NumPy array of numbers            a vector
+json      ``None``, ``bool``, ``list``, ``dict``, big ints  never: weighed and recalled
+========  ================================================  ============================
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from qkv.errors import RecordError, TextError, VectorError
+from qkv.rows import Rows
+from qkv.types import Floats, Integers, Value
+
+__all__ = ["Distinct", "Kind", "Stored", "check_vector", "from_stored", "to_stored"]
+
+#: A value as SQLite keeps it.
+Stored: TypeAlias = str | int | float | bytes
+
+#: Larger entries would overflow float32 when squared and summed.
+_LARGEST = 1e15
+_LARGEST_INT = 2**63
+
+
+class Kind(StrEnum):
+    """What a value is."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    VECTOR = "vector"
+    JSON = "json"
+
+
+def to_stored(value: Value) -> tuple[Kind, Stored]:
+    """Turn a value into its kind and the form that SQLite keeps.
+
+    Parameters
+    ----------
+    value : str, int, float, NumPy vector, None, bool, list or dict
+
+    Raises
+    ------
+    RecordError
+        For any other kind, and for what JSON or SQLite would change in silence: tuples, keys that
+        are not text, NaN, infinity.
+    TextError
+        For text with lone surrogates.
+    VectorError
+        For arrays that are not one-dimensional, not numbers, or not finite.
+
+    Examples
+    --------
+    >>> to_stored("animal"), to_stored([1, {"a": None}])
+    ((<Kind.TEXT: 'text'>, 'animal'), (<Kind.JSON: 'json'>, '[1,{"a":null}]'))
+    """
+    if isinstance(value, str):
+        return Kind.TEXT, _encodable(str(value))
+    if isinstance(value, np.ndarray):
+        return Kind.VECTOR, check_vector(value, "a value").tobytes()
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, bool) or value is None or isinstance(value, list | dict):
+        return Kind.JSON, _to_json(value)
+    if isinstance(value, int):
+        if -_LARGEST_INT <= value < _LARGEST_INT:
+            return Kind.NUMBER, int(value)
+        return Kind.JSON, str(int(value))
+    if isinstance(value, float):
+        if not np.isfinite(value):
+            raise RecordError(f"{value} cannot be blended with other numbers; store None instead")
+        return Kind.NUMBER, float(value)
+    hints: dict[type, str] = {
+        tuple: "give a list: list(value)",
+        set: "give a list: sorted(value)",
+        bytes: "give text (value.decode()) or a NumPy vector",
+    }
+    hint = hints.get(type(value), "give one of these, or the text of it")
+    raise RecordError(
+        f"a value is text, a number, a NumPy vector, or JSON (None, bool, list, dict), "
+        f"not a {type(value).__name__}; {hint}"
+    )
+
+
+def from_stored(kind: str, stored: Stored) -> Value:
+    """Turn what SQLite kept back into the value.
+
+    Examples
+    --------
+    >>> from_stored(*to_stored({"a": [1, 2.5, None]}))
+    {'a': [1, 2.5, None]}
+    """
+    if kind == Kind.JSON:
+        return json.loads(str(stored))
+    if kind == Kind.VECTOR:
+        vector = np.frombuffer(stored, dtype="<f4")  # type: ignore[arg-type]
+        return vector.copy()
+    return stored
+
+
+def check_vector(vector: Any, what: str, dimension: int | None = None) -> Floats:
+    """Return a vector as little-endian float32, or raise the VectorError that says what is wrong.
+
+    Parameters
+    ----------
+    vector : array_like (d,)
+    what : str
+        What it is, for the message.
+    dimension : int, optional
+        The d that is expected.
+    """
+    try:
+        array = np.asarray(vector)
+    except ValueError as error:
+        raise VectorError(f"{what} is not a vector: {error}") from None
+    if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "fiu":
+        raise VectorError(
+            f"{what} of shape {array.shape} and type {array.dtype} is not a vector; give a "
+            f"one-dimensional array of {dimension or 'd'} numbers"
+        )
+    if dimension is not None and len(array) != dimension:
+        raise VectorError(
+            f"{what} has {len(array)} dimensions and this store's vectors have {dimension}; "
+            "encode it with the encoder that made the others"
+        )
+    # NaN fails the comparison too.
+    with np.errstate(invalid="ignore"):
+        bad = np.flatnonzero(~(np.abs(array) < _LARGEST))
+    if len(bad):
+        raise VectorError(
+            f"{what} holds {array[bad[0]]} at position {bad[0]}; entries must be finite and below "
+            f"{_LARGEST:g}: np.nan_to_num(vector) removes NaN and infinity"
+        )
+    return np.ascontiguousarray(array, dtype="<f4")
+
+
+def _to_json(value: Value) -> str:
+    _check_json(value, "value")
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except RecursionError:
+        raise RecordError("the value holds itself or is nested too deep for JSON") from None
+    except ValueError as error:
+        raise RecordError(f"the value cannot be kept as JSON: {error}") from None
+    return _encodable(text)
+
+
+def _check_json(value: Value, path: str, depth: int = 0) -> None:
+    """Refuse what JSON would turn into something else: tuples, keys that are not text."""
+    if depth > 200:
+        raise RecordError(f"{path[:60]}… is nested more than 200 deep, or holds itself")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise RecordError(
+                    f"JSON keys are text, and {path} has the key {key!r}; use {str(key)!r}"
+                )
+            _check_json(item, f"{path}[{key!r}]", depth + 1)
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            _check_json(item, f"{path}[{place}]", depth + 1)
+    elif not (value is None or isinstance(value, str | int | float)):
+        raise RecordError(
+            f"JSON holds None, bool, numbers, text, list and dict, and {path} is a "
+            f"{type(value).__name__}"
+        )
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise TextError(
+            f"a value holds a lone surrogate at position {error.start}, which is not valid "
+            "Unicode; mend it with text.encode('utf-8', 'replace').decode()"
+        ) from None
+    return text
+
+
+class Distinct:
+    """The distinct values of a store, numbered in the order in which they came.
+
+    Grows only; reads that began earlier see fewer. One thread at a time may call `add`.
+    """
+
+    def __init__(self) -> None:
+        self._values: list[tuple[str, Stored]] = []
+        self._ids: dict[tuple[str, Stored], int] = {}
+        self._by_kind: dict[str, list[int]] = {kind: [] for kind in Kind}
+        self._vectors: Rows | None = None
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitem__(self, id: int) -> Value:
+        return from_stored(*self._values[id])
+
+    def add(self, kind: str, stored: Stored) -> int:
+        """Return the number of a value, a new one if it was never seen."""
+        value = (kind, stored)
+        id = self._ids.get(value)
+        if id is None:
+            id = self._ids[value] = len(self._values)
+            self._values.append(value)
+            self._by_kind[kind].append(id)
+        return id
+
+    def id_of(self, kind: Kind, stored: Stored) -> int | None:
+        """Return the number of a value, None if it was never seen."""
+        return self._ids.get((kind, stored))
+
+    def of_kind(self, kind: Kind, count: int) -> Integers:
+        """Numbers, below `count`, of the values of one kind."""
+        ids = np.array(self._by_kind[kind], dtype=np.int64)
+        return ids[: np.searchsorted(ids, count)]
+
+    def stored(self, ids: Sequence[int] | Integers) -> list[Any]:
+        """Return values as they are stored."""
+        return [self._values[id][1] for id in ids]
+
+    def vectors(self, ids: Integers) -> Floats | None:
+        """Vector values (m, d) of these ids, all of them of kind VECTOR; None if they differ in d.
+
+        Asking for all of them in order, as attention does, gives a view that later calls extend.
+        """
+        known = 0 if self._vectors is None else len(self._vectors)
+        fresh = self.stored(ids[known:])
+        size = self._vectors.matrix.shape[1] * 4 if self._vectors else len(fresh[0]) if fresh else 0
+        if any(len(blob) != size for blob in fresh):
+            return None
+        if fresh:
+            block = np.frombuffer(b"".join(fresh), dtype="<f4").reshape(len(fresh), -1)
+            self._vectors = self._vectors.append(block) if self._vectors else Rows(block)
+        return self._vectors.matrix[: len(ids)] if self._vectors else None
