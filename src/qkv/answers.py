@@ -34,7 +34,7 @@ from typing import Literal
 
 import numpy as np
 
-from qkv.attention import Beside, Dense, Read, Values
+from qkv.attention import Beside, Dense, Read, Values, product
 from qkv.lexicon import Lexicon
 from qkv.ranking import top_k
 from qkv.rows import Rows
@@ -49,6 +49,8 @@ __all__ = ["Asked", "Decoding", "Head", "Meanings", "answer", "keys_for", "value
 SHARPNESS = 30.0
 #: A word nobody stored is imagined only if it is among the lexicon's most frequent.
 FREQUENT = 100_000
+#: Agreement beyond repetition that is only float32's rounding.
+_ROUNDING = 1e-5
 #: Share of a store's texts that must be words of the lexicon for the store to imagine words.
 WORDS = 0.5
 
@@ -82,7 +84,8 @@ class Decoding:
         """g, the share of imagination, for arrays of c and s."""
         if self.imagination is not None:
             return np.full_like(repetition, self.imagination)
-        fresh = np.maximum(agreement - repetition, 0)
+        fresh = agreement - repetition
+        fresh[fresh < _ROUNDING] = 0
         total = fresh + repetition
         share: Floats = fresh / np.where(total > 0, total, 1)
         return share
@@ -205,9 +208,10 @@ def answer(
         For each query the candidates, best first, each with the number of its distinct value
         (−1: nobody stored it); and the output, None where there is nothing to blend.
     """
+    if _all_vectors(snapshot) is not None:
+        return _dense(snapshot, read, asked.count, decoding)
     width = snapshot.groups.width
-    dense = _all_vectors(snapshot) is not None
-    masses = _head_masses(snapshot, read) if dense else read.output[:, :width].astype(np.float64)
+    masses = read.output[:, :width].astype(np.float64)
     imagined: list[_Imagined] = []
     texts = snapshot.distinct.of_kind(Kind.TEXT, width)
     if meanings is not None and meanings.imagines(snapshot, texts):
@@ -217,19 +221,42 @@ def answer(
         imagined.append(_mean(snapshot, masses, numbers, decoding))
     vectors = snapshot.distinct.of_kind(Kind.VECTOR, width)
     if len(vectors):
-        blend = _vector(snapshot, read, masses, vectors, decoding, dense=dense)
-        imagined += [blend] if blend is not None else []
+        imagined += _vector(snapshot, masses, vectors, decoding)
     return [
         _ranked(snapshot, masses[row], row, imagined, asked.count) for row in range(len(masses))
     ]
 
 
-def _head_masses(snapshot: Snapshot, read: Read) -> Floats:
-    """Masses of the heaviest records alone: enough where no two records share a value."""
-    masses = np.zeros((len(read.indices), snapshot.groups.width))
-    rows, places = np.nonzero(read.indices >= 0)
-    masses[rows, read.indices[rows, places]] = read.weights[rows, places]
-    return masses
+def _dense(
+    snapshot: Snapshot, read: Read, count: int, decoding: Decoding
+) -> list[tuple[list[tuple[Candidate, int]], Floats | None]]:
+    """Answer where every record has a vector of its own: the blend, and the heaviest records.
+
+    No value repeats, so the masses of values are the weights of records, and the few heaviest are
+    all that can be candidates: nothing as long as the store is touched.
+    """
+    total = 1 - read.null
+    shares = read.weights / np.where(total > 0, total, 1)[:, None]
+    repetition = np.einsum("ij,ij->i", shares, shares)
+    imagination = decoding.share(np.ones_like(repetition), repetition)
+    blends = read.output / np.where(total > 0, total, 1)[:, None]
+    answers = []
+    for row, g in enumerate(imagination.tolist()):
+        found = [
+            (Candidate(snapshot.distinct[id], weight * (1 - g), Origin.RECALLED), id)
+            for id, weight in zip(
+                read.indices[row, :count].tolist(), read.weights[row, :count].tolist(), strict=True
+            )
+            if weight * (1 - g) > 0
+        ]
+        if g > 0 and total[row] > 0:
+            blend = Candidate(
+                blends[row].astype(np.float32), g * float(total[row]), Origin.IMAGINED
+            )
+            found.append((blend, -1))
+        found.sort(key=lambda pair: -pair[0].probability)
+        answers.append((found[:count], blends[row]))
+    return answers
 
 
 def _ranked(
@@ -278,8 +305,8 @@ def _words(
     if decoding.head is Head.RELATION:
         total, output, lengths = _relation(read, snapshot.groups.width, asked, lexicon)
     else:
-        output = shares @ vectors
-        lengths = shares @ np.einsum("ij,ij->i", vectors, vectors)
+        output = product(shares, vectors)
+        lengths = product(shares, np.einsum("ij,ij->i", vectors, vectors))
     squares = np.einsum("ij,ij->i", output, output)
     agreement = squares / np.where(lengths > 0, lengths, 1)
     share = decoding.share(agreement, repetition)[:, None] * total * (squares > 0)[:, None]
@@ -339,8 +366,12 @@ def _mean(snapshot: Snapshot, masses: Floats, ids: Integers, decoding: Decoding)
     """Imagine the mean of numbers; changes their masses in place."""
     numbers = np.array(snapshot.distinct.stored(ids), dtype=np.float64)
     total, shares, repetition = _shares(masses[:, ids])
-    mean = shares @ numbers
-    spread = np.sqrt(np.maximum(np.einsum("ij,ij->i", shares, (numbers - mean[:, None]) ** 2), 0))
+    # Relative to the largest, so that no square overflows.
+    scale = float(np.abs(numbers).max()) or 1.0
+    numbers /= scale
+    mean = product(shares, numbers)
+    variance = np.einsum("ij,ij->i", shares, (numbers - mean[:, None]) ** 2)
+    mean, spread = np.clip(mean, -1, 1) * scale, np.sqrt(variance) * scale
     share = decoding.share(np.ones_like(repetition), repetition)[:, None]
     masses[:, ids] *= 1 - share
     probabilities = (share * total)[:, 0]
@@ -354,36 +385,24 @@ def _mean(snapshot: Snapshot, masses: Floats, ids: Integers, decoding: Decoding)
 
 
 def _vector(
-    snapshot: Snapshot,
-    read: Read,
-    masses: Floats,
-    ids: Integers,
-    decoding: Decoding,
-    *,
-    dense: bool,
-) -> _Imagined | None:
+    snapshot: Snapshot, masses: Floats, ids: Integers, decoding: Decoding
+) -> list[_Imagined]:
     """Imagine the mean of vectors, if they have one dimension; changes their masses in place."""
     vectors = snapshot.distinct.vectors(ids)
     if vectors is None:
-        return None
+        return []
     total, shares, repetition = _shares(masses[:, ids])
-    if dense:
-        # The masses hold the head only; the output holds the blend over every record.
-        total = 1 - read.null[:, None]
-        repetition = np.einsum("ij,ij->i", read.weights, read.weights) / np.maximum(
-            total[:, 0], 1e-9
-        )
-        output = read.output / np.where(total > 0, total, 1)
-    else:
-        output = shares @ vectors
+    output = product(shares, vectors)
     share = decoding.share(np.ones_like(repetition), repetition)[:, None]
     masses[:, ids] *= 1 - share
-    return _Imagined(
-        [[row.astype(np.float32)] for row in output],
-        [np.array([p]) for p in (share * total)[:, 0]],
-        output,
-        total[:, 0],
-    )
+    return [
+        _Imagined(
+            [[row.astype(np.float32)] for row in output],
+            [np.array([p]) for p in (share * total)[:, 0]],
+            output,
+            total[:, 0],
+        )
+    ]
 
 
 def keys_for(candidate_id: int, groups: Sequence[int], keys: Sequence[str]) -> tuple[str, ...]:

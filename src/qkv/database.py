@@ -19,9 +19,9 @@ from qkv.errors import InputError, RecordError
 from qkv.lexicon import Lexicon
 from qkv.reader import SHOWN, Reader, check_head
 from qkv.space import Query, Space, check_key, check_query
-from qkv.tables import GET, HAS, VECTOR, Durability, Row, Tables
+from qkv.tables import GET, HAS, VECTOR, Durability, Tables
 from qkv.types import Attention, Floats, Metric, Origin, Value
-from qkv.values import from_stored, to_stored
+from qkv.values import from_stored, same, to_stored
 
 __all__ = ["Database"]
 
@@ -202,6 +202,16 @@ class Database(MutableMapping[str, Value]):
         if not _storable(key) or self._tables.pop(key) is None:
             raise KeyError(key)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        if len(self) != len(other):
+            return False
+        missing = object()
+        return all(same(value, other.get(key, missing)) for key, value in self.items())
+
+    __hash__ = None  # type: ignore[assignment]  # mutable, as every dict
+
     def __or__(self, other: Mapping[str, Value]) -> dict[str, Value]:
         if not isinstance(other, Mapping):
             return NotImplemented
@@ -319,11 +329,7 @@ class Database(MutableMapping[str, Value]):
             blobs: list[bytes | None] = list(self._space.given(vectors, len(pairs)))
         else:
             blobs = self._encoded(keys, progress)
-        rows = [
-            Row(key, kind, value, blob)
-            for key, (kind, value), blob in zip(keys, stored, blobs, strict=True)
-        ]
-        self._tables.put(rows, self._space.encode, replace=replace)
+        self._tables.put(keys, stored, blobs, self._space.encode, replace=replace)
 
     def _encoded(self, keys: list[str], progress: Progress | None) -> list[bytes | None]:
         """Vectors for the keys that have none yet; None for those that have."""
@@ -463,6 +469,11 @@ class ItemsView(_ItemsView[str, Value]):
 
     _mapping: Database
 
+    def __contains__(self, item: object) -> bool:
+        if not isinstance(item, tuple) or len(item) != 2 or item[0] not in self._mapping:
+            return False
+        return same(self._mapping[item[0]], item[1])
+
     def __iter__(self) -> Iterator[tuple[str, Value]]:
         for page in self._mapping._tables.pages():
             for _, key, kind, stored in page:
@@ -473,6 +484,9 @@ class ValuesView(_ValuesView[Value]):
     """Values, read a page at a time."""
 
     _mapping: Database
+
+    def __contains__(self, value: object) -> bool:
+        return any(same(one, value) for one in self)
 
     def __iter__(self) -> Iterator[Value]:
         for page in self._mapping._tables.pages():

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from qkv.attention import unit
+from qkv.attention import product, unit
 from qkv.encoders import Encoder, GloveEncoder, Progress, encode_all, resolve
 from qkv.encoders.glove import glove_table
 from qkv.errors import InputError
@@ -185,7 +185,7 @@ class Lexicon:
     ) -> Floats:
         """Score the `limit` most frequent words for each vector: array (m, limit)."""
         words = self.vectors[:limit]
-        dots: Floats = np.asarray(vectors, dtype=np.float32) @ words.T
+        dots = product(np.asarray(vectors, dtype=np.float32), words.T)
         if metric == "euclidean":
             lengths = np.einsum("ij,ij->i", vectors, vectors)[:, None]
             scores: Floats = 2 * dots - self._squares[:limit] - lengths
@@ -193,7 +193,7 @@ class Lexicon:
         if metric != "cosine":
             raise InputError(f"words are decoded by 'cosine' or 'euclidean', not {metric!r}")
         if self.mean is not None:
-            dots -= (vectors @ self.mean)[:, None]
+            dots -= product(vectors, self.mean)[:, None]
         dots *= self._inverse_norms[:limit]
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         dots /= np.where(norms > 0, norms, 1)
@@ -213,7 +213,7 @@ class Lexicon:
     def _inverse_norms(self) -> Floats:
         squares = self._squares
         if self.mean is not None:
-            squares = squares - 2 * (self.vectors @ self.mean) + self.mean @ self.mean
+            squares = squares - 2 * product(self.vectors, self.mean) + self.mean @ self.mean
         norms = np.sqrt(np.maximum(squares, 0))
         return np.where(norms > 1e-6, 1 / np.maximum(norms, 1e-6), 0).astype(np.float32)
 

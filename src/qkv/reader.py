@@ -22,7 +22,7 @@ from qkv.snapshot import Snapshot
 from qkv.space import Query, Space
 from qkv.tables import GET, Tables
 from qkv.types import Attention, Candidate, Floats, Integers, Match, Metric, Origin, Weight
-from qkv.values import from_stored
+from qkv.values import Kind, from_stored
 
 __all__ = ["SHOWN", "Reader", "check_head"]
 
@@ -141,9 +141,10 @@ class Reader:
     ) -> list[Attention]:
         if len(snapshot.records) == 0:
             return [Attention(q, (), (), 0.0, 1.0, temperature) for q in queries]
-        meanings = self.meanings()
+        texts = len(snapshot.distinct.of_kind(Kind.TEXT, snapshot.groups.width)) > 0
+        meanings = self.meanings() if texts else None
         offsets = None
-        if decoding.head is Head.RELATION:
+        if decoding.head is Head.RELATION and texts:
             if meanings is None:
                 raise InputError("the relation head needs a lexicon: Database(lexicon='glove')")
             offsets = self._offsets(snapshot, meanings)
@@ -155,8 +156,8 @@ class Reader:
         if top_k is not None:
             part = part.truncate(top_k, values)
         read = part.read(self.null).silence(np.asarray(~vectors.any(axis=1)))
-        texts = [q if isinstance(q, str) else None for q in queries]
-        answered = answer(snapshot, read, Asked(texts, count), decoding, meanings)
+        asked = Asked([q if isinstance(q, str) else None for q in queries], count)
+        answered = answer(snapshot, read, asked, decoding, meanings)
         return self._answers(snapshot, queries, read, answered, temperature)
 
     def _answers(

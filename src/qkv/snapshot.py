@@ -6,13 +6,14 @@ next one from what the tables say has happened since, sharing what stays the sam
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from qkv.attention import Groups, prepare
 from qkv.indexes import FlatIndex, Index
-from qkv.tables import Change, Changes, Tables
+from qkv.tables import Changes, Tables
 from qkv.types import Floats, Integers, Metric
 from qkv.values import Distinct
 
@@ -84,22 +85,22 @@ class Snapshot:
             return self._changed(changes, metric)
 
     def _changed(self, changes: Changes, metric: Metric) -> Snapshot:
-        changed = [change for batch in changes.changed for change in batch]
+        changed = [row for batch in changes.changed for row in zip(*batch, strict=True)]
         index, records, places = self.index, self.records, self.places
         newest = int(records.max(initial=0))
-        if places is None and (changes.deleted or any(c.id <= newest for c in changed)):
+        if places is None and (changes.deleted or any(id <= newest for id, _, _ in changed)):
             places = {id: row for row, id in enumerate(records.tolist())}
         gone = [places.pop(id) for id in changes.deleted if places and id in places]
-        ids = [self.distinct.add(change.kind, change.stored) for change in changed]
-        old, new = [], []  # positions in `changed`: value only, or a vector to append
-        for position, change in enumerate(changed):
-            row = places.get(change.id) if places is not None else None
-            if row is not None and change.vector is None:
-                old.append((row, ids[position]))
-            elif change.vector is not None:
-                if row is not None:
-                    gone.append(row)
-                new.append(position)
+        old: list[tuple[int, int]] = []  # row and number of a value that changed alone
+        new: list[tuple[int, int, bytes]] = []  # record, number of the value, vector
+        for record, value, vector in changed:
+            row = places.get(record) if places is not None else None
+            number = self.distinct.add(*value)
+            if vector is not None:
+                gone += [] if row is None else [row]
+                new.append((record, number, vector))
+            elif row is not None:
+                old.append((row, number))
         groups = self.group_ids()
         counts = np.zeros(len(self.distinct), dtype=np.int64)
         counts[: len(self.counts)] = self.counts
@@ -112,12 +113,13 @@ class Snapshot:
         if gone:
             index = index.remove(np.array(gone, dtype=np.int64))
         if new:
+            added, numbers, vectors = zip(*new, strict=True)
             if places is not None:
-                places.update((changed[p].id, len(records) + i) for i, p in enumerate(new))
-            index = index.add(_keys([changed[p] for p in new], metric))
-            records = np.concatenate((records, [changed[p].id for p in new]))
-            groups = np.concatenate((groups, [ids[p] for p in new]))
-            np.add.at(counts, [ids[p] for p in new], 1)
+                places.update((record, len(records) + i) for i, record in enumerate(added))
+            index = index.add(_keys(vectors, metric))
+            records = np.concatenate((records, added))
+            groups = np.concatenate((groups, numbers))
+            np.add.at(counts, list(numbers), 1)
         grouped = _grouped(groups, self.distinct)
         return Snapshot(changes.version, index, records, grouped, self.distinct, counts, places)
 
@@ -133,11 +135,11 @@ def _grouped(ids: Integers, distinct: Distinct) -> Groups:
     return Groups(None if own else ids, len(distinct))
 
 
-def _keys(changes: list[Change], metric: Metric) -> Floats:
-    blob = b"".join([change.vector or b"" for change in changes])
-    vectors = np.frombuffer(blob, dtype="<f4").reshape(len(changes), -1)
+def _keys(vectors: Sequence[bytes | None], metric: Metric) -> Floats:
+    matrix = np.frombuffer(b"".join(vectors), dtype="<f4")  # type: ignore[arg-type]
     # Under cosine the length of a stored vector says how much of the text was understood.
-    return prepare(vectors, Metric.DOT if metric is Metric.COSINE else metric, side="key")
+    scored_as = Metric.DOT if metric is Metric.COSINE else metric
+    return prepare(matrix.reshape(len(vectors), -1), scored_as, side="key")
 
 
 def _read(changes: Changes, metric: Metric) -> Snapshot:
@@ -145,24 +147,22 @@ def _read(changes: Changes, metric: Metric) -> Snapshot:
     distinct = Distinct()
     records = np.zeros(changes.total, dtype=np.int64)
     groups = np.zeros(changes.total, dtype=np.int64)
-    keys: Floats | None = None
+    keys = np.zeros((0, 0), dtype=np.float32)
     row = 0
     for batch in changes.changed:
-        vectors = _keys(batch, metric)
-        if keys is None:
-            keys = np.empty((changes.total, vectors.shape[1]), dtype=np.float32)
-        stop = row + len(batch)
-        keys[row:stop] = vectors
-        records[row:stop] = [change.id for change in batch]
-        groups[row:stop] = [distinct.add(change.kind, change.stored) for change in batch]
+        block = _keys(batch.vectors, metric)
+        if row == 0:
+            keys = np.empty((changes.total, block.shape[1]), dtype=np.float32)
+        stop = row + len(block)
+        keys[row:stop] = block
+        records[row:stop] = batch.ids
+        groups[row:stop] = [distinct.add(kind, stored) for kind, stored in batch.values]
         row = stop
-    if keys is None:
-        keys = np.zeros((0, 0), dtype=np.float32)
     return Snapshot(
         changes.version,
-        FlatIndex(keys[:row]),
-        records[:row],
-        _grouped(groups[:row], distinct),
+        FlatIndex(keys),
+        records,
+        _grouped(groups, distinct),
         distinct,
-        np.bincount(groups[:row], minlength=len(distinct)),
+        np.bincount(groups, minlength=len(distinct)),
     )

@@ -194,6 +194,8 @@ def check_query(q: Any) -> Query:
 
 def check_key(key: object) -> str:
     """Return the key, or raise the error that says why it cannot be stored."""
+    if type(key) is str and len(key) <= LONGEST and key.isascii() and key and not key.isspace():
+        return key  # nearly every key, in a bulk load
     if not isinstance(key, str):
         raise RecordError(
             f"a key is text, and {key!r:.60} is a {type(key).__name__}; use {str(key)!r:.60}, or "

@@ -23,7 +23,7 @@ from qkv.errors import RecordError, TextError, VectorError
 from qkv.rows import Rows
 from qkv.types import Floats, Integers, Value
 
-__all__ = ["Distinct", "Kind", "Stored", "check_vector", "from_stored", "to_stored"]
+__all__ = ["Distinct", "Kind", "Stored", "check_vector", "from_stored", "same", "to_stored"]
 
 #: A value as SQLite keeps it.
 Stored: TypeAlias = str | int | float | bytes
@@ -65,7 +65,9 @@ def to_stored(value: Value) -> tuple[Kind, Stored]:
     ((<Kind.TEXT: 'text'>, 'animal'), (<Kind.JSON: 'json'>, '[1,{"a":null}]'))
     """
     if isinstance(value, str):
-        return Kind.TEXT, _encodable(str(value))
+        # Nearly every value of a bulk load takes the short way.
+        plain = type(value) is str and value.isascii()
+        return Kind.TEXT, value if plain else _encodable(str(value))
     if isinstance(value, np.ndarray):
         return Kind.VECTOR, check_vector(value, "a value").tobytes()
     if isinstance(value, np.generic):
@@ -133,15 +135,26 @@ def check_vector(vector: Any, what: str, dimension: int | None = None) -> Floats
             f"{what} has {len(array)} dimensions and this store's vectors have {dimension}; "
             "encode it with the encoder that made the others"
         )
-    # NaN fails the comparison too.
-    with np.errstate(invalid="ignore"):
-        bad = np.flatnonzero(~(np.abs(array) < _LARGEST))
+    with np.errstate(over="ignore", invalid="ignore"):
+        single = np.ascontiguousarray(array, dtype="<f4")
+        bad = np.flatnonzero(~(np.abs(single) < _LARGEST))  # NaN fails the comparison too
     if len(bad):
         raise VectorError(
             f"{what} holds {array[bad[0]]} at position {bad[0]}; entries must be finite and below "
             f"{_LARGEST:g}: np.nan_to_num(vector) removes NaN and infinity"
         )
-    return np.ascontiguousarray(array, dtype="<f4")
+    return single
+
+
+def same(one: Value, other: Value) -> bool:
+    """Whether two values are equal, where vectors are equal if all their entries are."""
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return (
+            isinstance(one, np.ndarray)
+            and isinstance(other, np.ndarray)
+            and np.array_equal(one, other)
+        )
+    return bool(one == other)
 
 
 def _to_json(value: Value) -> str:
@@ -197,6 +210,7 @@ class Distinct:
         self._values: list[tuple[str, Stored]] = []
         self._ids: dict[tuple[str, Stored], int] = {}
         self._by_kind: dict[str, list[int]] = {kind: [] for kind in Kind}
+        self._arrays = {kind: np.zeros(0, dtype=np.int64) for kind in Kind}
         self._vectors: Rows | None = None
 
     def __len__(self) -> int:
@@ -221,8 +235,11 @@ class Distinct:
 
     def of_kind(self, kind: Kind, count: int) -> Integers:
         """Numbers, below `count`, of the values of one kind."""
-        ids = np.array(self._by_kind[kind], dtype=np.int64)
-        return ids[: np.searchsorted(ids, count)]
+        ids, known = self._by_kind[kind], self._arrays[kind]
+        if len(known) < len(ids):
+            known = np.concatenate((known, np.array(ids[len(known) :], dtype=np.int64)))
+            self._arrays[kind] = known
+        return known[: np.searchsorted(known, count)]
 
     def stored(self, ids: Sequence[int] | Integers) -> list[Any]:
         """Return values as they are stored."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from qkv.attention.softmax import product
 from qkv.types import Floats, Integers
 
 __all__ = ["Beside", "Dense", "Groups", "Nothing", "Values"]
@@ -56,9 +57,9 @@ class Dense:
     def add(self, weights: Floats, start: int, stop: int, output: Floats) -> None:
         """Add ``weights @ matrix[start:stop]``."""
         if len(weights) == 1:  # a matrix-vector product reads the matrix once, at memory speed
-            output[0] += weights[0] @ self.matrix[start:stop]
+            output[0] += product(weights[0], self.matrix[start:stop])
         else:
-            output += weights @ self.matrix[start:stop]
+            output += product(weights, self.matrix[start:stop])
 
     def take(self, weights: Floats, indices: Integers) -> Floats:
         """Blend the rows at indices."""

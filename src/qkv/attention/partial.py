@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qkv.attention.blends import Values
-from qkv.attention.softmax import check_temperature, decay, gap, null_power
+from qkv.attention.softmax import check_temperature, decay, gap, null_power, product
 from qkv.errors import InputError
 from qkv.ranking import improve, merge_best
 from qkv.types import Floats, Integers
@@ -220,9 +220,8 @@ def stream(
 
 def _dot(queries: Floats, keys: Floats) -> Floats:
     if len(queries) == 1:
-        result: Floats = (keys @ queries[0])[None, :]
-        return result
-    return queries @ keys.T
+        return product(keys, queries[0])[None, :]
+    return product(queries, keys.T)
 
 
 def _blocks(n: int, size: int) -> Iterator[tuple[int, int]]:

@@ -17,11 +17,16 @@ __all__ = [
     "gap",
     "null_power",
     "prepare",
+    "product",
     "scores",
     "size_temperature",
     "softmax",
     "unit",
 ]
+
+
+#: Rows shorter than this, or longer than its inverse, are scaled with care.
+_SHORTEST = 1e-12
 
 
 def unit(vectors: Floats) -> Floats:
@@ -41,11 +46,27 @@ def unit(vectors: Floats) -> Floats:
     >>> unit(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
     [[0.6, 0.8], [0.0, 0.0]]
     """
+    with np.errstate(over="ignore", under="ignore"):
+        norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
+    if (norms > _SHORTEST).all() and (norms < 1 / _SHORTEST).all():
+        scaled: Floats = vectors / norms
+        return scaled
     # Dividing by the largest entry first keeps the squares of very long or short rows finite.
     largest = np.abs(vectors).max(axis=1, keepdims=True, initial=0)
     scaled = vectors / np.where(largest > 0, largest, 1)
     norms = np.sqrt(np.einsum("ij,ij->i", scaled, scaled))[:, None]
     result: Floats = scaled / np.where(norms > 0, norms, 1)
+    return result
+
+
+def product(left: Floats, right: Floats) -> Floats:
+    """``left @ right``, without warnings.
+
+    OpenBLAS's AVX-512 kernels compute on lanes past the end of the data and so raise "invalid
+    value" flags for finite input; what enters qkv is checked at its doors instead.
+    """
+    with np.errstate(all="ignore"):
+        result: Floats = left @ right
     return result
 
 
@@ -118,8 +139,7 @@ def scores(queries: ArrayLike, keys: ArrayLike, metric: Metric | str = Metric.CO
     """
     q = prepare(np.asarray(queries), metric, side="query")
     k = prepare(np.asarray(keys), metric, side="key")
-    result: Floats = q @ k.T
-    return result
+    return product(q, k.T)
 
 
 def decay(gaps: Floats, temperature: float) -> Floats:
@@ -264,4 +284,4 @@ def attend(
     ([[0.88, 0.12]], [[11.2]])
     """
     weights, nothing = softmax(scores(queries, keys, metric), temperature, null=null, top_k=top_k)
-    return weights @ np.asarray(values), weights, nothing
+    return product(weights, np.asarray(values)), weights, nothing

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qkv.attention import product
 from qkv.types import Floats, Integers
 
 __all__ = ["GloveEncoder", "GloveTable", "glove_table"]
@@ -134,6 +135,6 @@ def _average(rows: Integers, table: GloveTable) -> Floats:
     weights = SMOOTHING / (SMOOTHING + frequency)
     words = table.vectors[rows] - table.common_mean
     words /= np.linalg.norm(words, axis=1, keepdims=True)
-    average: Floats = weights @ words
+    average = product(weights, words)
     length = float(np.linalg.norm(average))
     return average / length if length > 0 else average

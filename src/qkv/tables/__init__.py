@@ -7,6 +7,6 @@ everything newer than its own clock. docs/file-format.md describes the file.
 """
 
 from qkv.tables.statements import GET, HAS, VECTOR
-from qkv.tables.store import Change, Changes, Durability, Row, Tables
+from qkv.tables.store import Batch, Changes, Durability, Tables
 
-__all__ = ["GET", "HAS", "VECTOR", "Change", "Changes", "Durability", "Row", "Tables"]
+__all__ = ["GET", "HAS", "VECTOR", "Batch", "Changes", "Durability", "Tables"]

@@ -30,27 +30,20 @@ from qkv.tables import statements as sql
 from qkv.tables.file import check_header, translated
 from qkv.values import Stored
 
-__all__ = ["Change", "Changes", "Row", "Tables"]
+__all__ = ["Batch", "Changes", "Tables"]
+
+#: Records fetched at a time.
+_BATCH = 10_000
 
 Durability = Literal["normal", "full"]
 
 
-class Row(NamedTuple):
-    """One record to write; `vector` is None where the stored one stays."""
+class Batch(NamedTuple):
+    """Some records that are new or changed; a vector is None where only the value changed."""
 
-    key: str
-    kind: str
-    stored: Stored
-    vector: bytes | None
-
-
-class Change(NamedTuple):
-    """One record that is new or changed; `vector` is None where only the value changed."""
-
-    id: int
-    kind: str
-    stored: Stored
-    vector: bytes | None
+    ids: list[int]
+    values: list[tuple[str, Stored]]
+    vectors: list[bytes | None]
 
 
 class Changes(NamedTuple):
@@ -60,7 +53,7 @@ class Changes(NamedTuple):
     anew: bool
     total: int
     deleted: list[int]
-    changed: Iterator[list[Change]]
+    changed: Iterator[Batch]
 
 
 class Tables:
@@ -147,6 +140,8 @@ class Tables:
             )
         if not self.read_only:
             if self.path is not None:
+                # Before the first table: vectors of 2 KB would leave half of each 4 KB page empty.
+                connection.execute("PRAGMA page_size = 8192")
                 connection.execute("PRAGMA journal_mode = WAL")
                 level = "FULL" if self._durability == "full" else "NORMAL"
                 connection.execute(f"PRAGMA synchronous = {level}")
@@ -284,8 +279,10 @@ class Tables:
 
     def put(
         self,
-        rows: Sequence[Row],
-        missing: Callable[[list[str]], Iterable[bytes]] | None = None,
+        keys: Sequence[str],
+        values: Sequence[tuple[str, Stored]],
+        vectors: Sequence[bytes | None],
+        missing: Callable[[list[str]], Iterable[bytes]],
         *,
         replace: bool = True,
     ) -> None:
@@ -293,8 +290,9 @@ class Tables:
 
         Parameters
         ----------
-        rows : sequence of Row
-        missing : callable, optional
+        keys, values, vectors : sequence
+            The records, side by side; a vector is None where the stored one stays.
+        missing : callable
             Makes vectors for keys that turn out to have none (another writer deleted them since
             the caller looked).
         replace : bool
@@ -304,22 +302,21 @@ class Tables:
             (last,) = connection.execute(sql.NEWEST).fetchone()
             connection.executemany(
                 sql.PUT if replace else sql.PUT_NEW,
-                ((row.key, row.kind, row.stored, version) for row in rows),
+                ((key, *value, version) for key, value in zip(keys, values, strict=True)),
             )
             connection.executemany(
                 sql.PUT_VECTOR,
-                ((row.vector, version, row.key) for row in rows if row.vector is not None),
+                ((v, version, key) for key, v in zip(keys, vectors, strict=True) if v is not None),
             )
             (grown,) = connection.execute(sql.NEWER, (last,)).fetchone()
             if grown:
                 connection.execute(sql.GREW, (grown,))
-            if missing is not None:
-                keys = [key for (key,) in connection.execute(sql.WITHOUT_VECTOR, (version,))]
-                if keys:
-                    connection.executemany(
-                        sql.PUT_VECTOR,
-                        zip(missing(keys), [version] * len(keys), keys, strict=True),
-                    )
+            if None in vectors:
+                bare = [key for (key,) in connection.execute(sql.WITHOUT_VECTOR, (version,))]
+                made = missing(bare) if bare else ()
+                connection.executemany(
+                    sql.PUT_VECTOR, ((v, version, key) for v, key in zip(made, bare, strict=True))
+                )
 
     def pop(self, key: str) -> tuple[str, Stored] | None:
         """Delete a record and return its kind and stored value; None if there is none."""
@@ -373,12 +370,11 @@ class Tables:
                 version, floor, count = connection.execute(sql.CLOCK).fetchone()
                 anew = since is None or since < floor
                 if anew:
-                    deleted = []
-                    cursor = connection.execute(sql.EVERYTHING)
+                    deleted, batches = [], _everything(connection)
                 else:
                     deleted = [id for (id,) in connection.execute(sql.DELETED, (since,))]
-                    cursor = connection.execute(sql.CHANGED, (since, since))
-                yield Changes(version, anew, count, deleted, _batches(cursor))
+                    batches = _changed(connection.execute(sql.CHANGED, (since, since)))
+                yield Changes(version, anew, count, deleted, batches)
             finally:
                 connection.execute("COMMIT")
 
@@ -414,6 +410,18 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _batches(cursor: sqlite3.Cursor) -> Iterator[list[Change]]:
-    while batch := cursor.fetchmany(10_000):
-        yield [Change(*row) for row in batch]
+def _changed(cursor: sqlite3.Cursor) -> Iterator[Batch]:
+    while rows := cursor.fetchmany(_BATCH):
+        ids, kinds, stored, vectors = zip(*rows, strict=True)
+        yield Batch(list(ids), list(zip(kinds, stored, strict=True)), list(vectors))
+
+
+def _everything(connection: sqlite3.Connection) -> Iterator[Batch]:
+    values = connection.execute(sql.EVERY_VALUE)
+    vectors = connection.execute(sql.EVERY_VECTOR)
+    while rows := values.fetchmany(_BATCH):
+        blobs = vectors.fetchmany(_BATCH)
+        ids, kinds, stored = zip(*rows, strict=True)
+        if ids != tuple(id for id, _ in blobs):
+            raise sqlite3.DatabaseError("records and vectors do not match")
+        yield Batch(list(ids), list(zip(kinds, stored, strict=True)), [blob for _, blob in blobs])

@@ -1,0 +1,166 @@
+"""Public data sets that the defaults were chosen on; training and validation splits only.
+
+They lie in the folder that the environment variable ``QKV_DATA`` names (by default
+``../shared/data`` beside the checkout). benchmarks/README.md says where each comes from.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+DATA = Path(
+    os.environ.get("QKV_DATA", Path(__file__).parents[1] / ".." / "shared" / "data")
+).resolve()
+
+WORD_PAIRS = ("EN-WS-353-ALL", "EN-SIMLEX-999", "EN-MEN-TR-3k", "EN-RG-65")
+
+#: WordNet's lexicographer files of concrete nouns.
+CLASSES = {
+    "05": "animal",
+    "06": "artifact",
+    "08": "body",
+    "12": "feeling",
+    "13": "food",
+    "15": "location",
+    "18": "person",
+    "20": "plant",
+    "25": "shape",
+    "27": "substance",
+    "28": "time",
+}
+
+_NEEDED = (
+    "wordsim/questions-words.txt.gz",
+    "stsb/stsb-en-dev.csv.gz",
+    "clinc150/data_full.json.gz",
+    "banking77/train.csv.gz",
+    "wordnet_glosses/glosses.tsv.gz",
+    *(f"wordsim/{name}.txt" for name in WORD_PAIRS),
+)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Texts with labels: some to store, others to ask."""
+
+    name: str
+    stored: list[str]
+    stored_labels: list[str]
+    asked: list[str]
+    asked_labels: list[str]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of texts and how alike people find them."""
+
+    name: str
+    left: list[str]
+    right: list[str]
+    alike: np.ndarray
+
+
+def missing() -> list[str]:
+    """Files that are needed and not there."""
+    return [name for name in _NEEDED if not (DATA / name).exists()]
+
+
+def word_pairs(name: str) -> Pairs:
+    """A word-similarity list."""
+    lines = (DATA / "wordsim" / f"{name}.txt").read_text().splitlines()
+    rows = [line.split() for line in lines if line.strip()]
+    return _pairs(name, [row[:3] for row in rows])
+
+
+def sentence_pairs() -> Pairs:
+    """The development split of the STS benchmark, English."""
+    with gzip.open(DATA / "stsb" / "stsb-en-dev.csv.gz", "rt", newline="") as file:
+        return _pairs("STS-B dev", list(csv.reader(file)))
+
+
+def _pairs(name: str, rows: Sequence[Sequence[str]]) -> Pairs:
+    left, right, alike = zip(*rows, strict=True)
+    return Pairs(name, list(left), list(right), np.array(alike, dtype=np.float64))
+
+
+def clinc() -> Labelled:
+    """CLINC150, in scope: 15,000 training queries, 3,000 of validation."""
+    with gzip.open(DATA / "clinc150" / "data_full.json.gz", "rt") as file:
+        splits = json.load(file)
+    return _labelled("CLINC150", splits["train"], splits["val"])
+
+
+def banking(seed: int) -> Labelled:
+    """The training split of Banking77, cut in two."""
+    with gzip.open(DATA / "banking77" / "train.csv.gz", "rt", newline="") as file:
+        rows = shuffled([tuple(row) for row in csv.reader(file)][1:], seed)
+    return _labelled("Banking77", rows[:8000], rows[8000:])
+
+
+def _labelled(
+    name: str, stored: Sequence[Sequence[str]], asked: Sequence[Sequence[str]]
+) -> Labelled:
+    texts, labels = zip(*stored, strict=True)
+    queries, answers = zip(*asked, strict=True)
+    return Labelled(name, list(texts), list(labels), list(queries), list(answers))
+
+
+def nouns(ranks: dict[str, int], lowest: int, highest: int) -> list[tuple[str, str]]:
+    """Nouns with their class: single lower-case words of one class, of a range of frequency.
+
+    Parameters
+    ----------
+    ranks : dict
+        Word to its rank by frequency.
+    lowest, highest : int
+        Ranks to keep, `highest` excluded.
+    """
+    files: dict[str, set[str]] = {}
+    with gzip.open(DATA / "wordnet_glosses" / "glosses.tsv.gz", "rt") as lines:
+        for line in lines:
+            synset, file, lemmas, _ = line.rstrip("\n").split("\t")
+            if synset.endswith("-n"):
+                for lemma in lemmas.split("; "):
+                    files.setdefault(lemma, set()).add(file)
+    return [
+        (word, CLASSES[file])
+        for word, (file, *others) in files.items()
+        if not others and file in CLASSES and word.isalpha() and word.islower()
+        if lowest <= ranks.get(word, -1) < highest
+    ]
+
+
+def as_labelled(name: str, pairs: Sequence[tuple[str, str]], stored: int) -> Labelled:
+    """The first pairs to store, the rest to ask."""
+    return _labelled(name, pairs[:stored], pairs[stored:])
+
+
+def relations() -> dict[str, list[tuple[str, str]]]:
+    """The Google analogy list: each relation as distinct pairs, lower case."""
+    found: dict[str, dict[str, str]] = {}
+    with gzip.open(DATA / "wordsim" / "questions-words.txt.gz", "rt") as lines:
+        for line in lines:
+            if line.startswith(":"):
+                pairs = found.setdefault(line[1:].strip(), {})
+                continue
+            a, b, c, d = line.lower().split()
+            pairs.setdefault(a, b)
+            pairs.setdefault(c, d)
+    return {name: list(pairs.items()) for name, pairs in found.items()}
+
+
+def shuffled(items: Sequence[T], seed: int) -> list[T]:
+    """The items in an order of their own."""
+    order = np.random.default_rng(seed).permutation(len(items))
+    return [items[i] for i in order]

@@ -1,0 +1,249 @@
+"""What people see: lines, tables with bars, progress. Programs read JSON instead."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.bar import Bar
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from qkv.cli.conversion import plain, to_text
+
+if TYPE_CHECKING:
+    from qkv.types import Attention, Candidate, Match, Value
+
+__all__ = [
+    "Screen",
+    "answers_table",
+    "busy",
+    "candidate_line",
+    "complain",
+    "matches_table",
+    "note",
+    "out",
+    "progress",
+    "shown",
+    "shown_value",
+    "weights_table",
+    "write",
+]
+
+#: What an origin is called, and its style.
+ORIGINS = {
+    "exact": ("exact", "bold green"),
+    "recalled": ("stored", "green"),
+    "imagined": ("imagined", "italic magenta"),
+    "nothing": ("nothing", "dim"),
+}
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class Screen(Console):
+    """A console that leaves a closed pipe to :func:`qkv.cli.endings.ending_well`."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise, where rich would exit with the code for "not found"."""
+        raise BrokenPipeError
+
+
+def out() -> Console:
+    """Return the console of stdout. In a pipe lines are as long as they need to be."""
+    if sys.stdout.isatty() or "COLUMNS" in os.environ:
+        return Screen(highlight=False)
+    return Screen(highlight=False, width=100_000)
+
+
+def _err() -> Console:
+    return Console(stderr=True, highlight=False)
+
+
+def write(line: str) -> None:
+    """Write one line of data to stdout, as it is."""
+    sys.stdout.write(line + "\n")
+
+
+def complain(message: str) -> None:
+    """Say on stderr, in one red line, what went wrong."""
+    _err().print(Text(f"error: {shown(message)}", style="red"), soft_wrap=True)
+
+
+def note(message: str) -> None:
+    """Say on stderr, in one dim line, what is good to know."""
+    _err().print(Text(f"note: {shown(message)}", style="dim"), soft_wrap=True)
+
+
+def shown(text: str) -> str:
+    r"""Make a text safe for one line of a terminal: control characters become escapes.
+
+    Examples
+    --------
+    >>> shown("two\nlines, \x1b[31mred")
+    'two\\nlines, \\x1b[31mred'
+    """
+    return _CONTROL.sub(lambda match: repr(match[0])[1:-1], text)
+
+
+def shown_value(value: Value) -> str:
+    """Return a value for a cell of a table: numbers rounded, long vectors cut short.
+
+    Examples
+    --------
+    >>> shown_value(12.000000000000001), shown_value("cat"), shown_value([1, None])
+    ('12', 'cat', '[1, null]')
+    """
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    content = plain(value)
+    if content is value:
+        return shown(to_text(value))
+    head = ", ".join(f"{entry:.4g}" for entry in content[:4])
+    return f"[{head}]" if len(content) <= 4 else f"[{head}, …] ({len(content)} numbers)"
+
+
+# ── tables ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
+    for column in columns:
+        numeric = column in ("#", "score", "")
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    return table
+
+
+def _share(share: float) -> tuple[Bar, str]:
+    return Bar(1, 0, share, width=16, color="cyan"), f"{share:.1%}"
+
+
+def _origin(origin: str) -> Text:
+    name, style = ORIGINS[origin]
+    return Text(name, style=style)
+
+
+def _answer(candidate: Candidate) -> Text:
+    value = shown_value(candidate.value)
+    if candidate.spread is not None:
+        value = f"{candidate.value:.6g} ± {candidate.spread:.3g}"
+    return Text(value, style=ORIGINS[candidate.origin][1])
+
+
+def candidate_line(query: str, best: Candidate) -> Text:
+    """Return the answer in one line: what was asked, what was answered, from where, how likely."""
+    origin = _origin(best.origin)
+    if best.origin == "nothing":
+        return Text.assemble(f"{shown(query)} → ", origin)
+    probability = f", {best.probability:.1%})"
+    return Text.assemble(f"{shown(query)} → ", _answer(best), " (", origin, probability)
+
+
+def answers_table(candidates: Iterable[Candidate], title: str = "") -> Table:
+    """Return possible answers as a table: rank, value, probability with a bar, origin."""
+    table = _table(title, "#", "value", "probability", "", "origin")
+    for rank, candidate in enumerate(candidates, start=1):
+        table.add_row(
+            str(rank),
+            _answer(candidate),
+            *_share(candidate.probability),
+            _origin(candidate.origin),
+        )
+    return table
+
+
+def weights_table(attention: Attention, count: int) -> Table:
+    """Return the records that attention looked at; the weights of the whole table sum to 100 %."""
+    title = f"records looked at, at temperature {attention.temperature:.3g}"
+    table = _table(title, "#", "key", "value", "weight", "", "score")
+    kept = attention.weights[:count]
+    for rank, weight in enumerate(kept, start=1):
+        table.add_row(
+            str(rank),
+            Text(shown(weight.key)),
+            Text(shown_value(weight.value)),
+            *_share(weight.weight),
+            f"{weight.score:.3f}",
+        )
+    others = attention.rest + sum(weight.weight for weight in attention.weights[count:])
+    table.add_row("", Text("the other records", style="dim"), "", *_share(others), "")
+    table.add_row("", Text("nothing here", style="dim"), "", *_share(attention.null), "")
+    return table
+
+
+def matches_table(matches: Iterable[Match]) -> Table:
+    """Return records that a search found, as a table."""
+    table = _table("", "#", "key", "value", "score")
+    for rank, match in enumerate(matches, start=1):
+        value = Text(shown_value(match.value))
+        table.add_row(str(rank), Text(shown(match.key)), value, f"{match.score:.3f}")
+    return table
+
+
+# ── waiting ──────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def busy(what: str) -> Iterator[None]:
+    """Turn a wheel on the terminal while something of unknown length goes on."""
+    console = _err()
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(f"[dim]{what} …[/]"):
+        yield
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on the terminal, if it takes more than a second.
+
+    Yields
+    ------
+    callable
+        To be called with (done, total).
+    """
+    from rich.progress import (  # noqa: PLC0415  (30 ms that only long commands need)
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = _err()
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    task = bar.add_task(what, total=None)
+    began = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        bar.update(task, completed=done, total=total)
+        if done < total and time.monotonic() - began > 1:
+            bar.start()
+
+    try:
+        yield report
+    finally:
+        bar.stop()

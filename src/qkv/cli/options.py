@@ -1,0 +1,59 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["AsJson", "Encoder", "Head", "Key", "Question", "Store", "Temperature", "TopK"]
+
+Store = Annotated[
+    Path, typer.Argument(metavar="STORE", help="The store's file, such as animals.qkv.")
+]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="The key, exactly as it is stored.")]
+Question = Annotated[
+    str, typer.Argument(metavar="TEXT", help="What to ask; it need not be a key of the store.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Encoder = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        metavar="NAME",
+        help="For a new store: glove+use (the default), use, glove, or hashing (quick, knows "
+        "spelling only). A store keeps its encoder.",
+        show_default=False,
+    ),
+]
+Head = Annotated[
+    str | None,
+    typer.Option(
+        "--head",
+        metavar="blend|relation",
+        help="How values become an answer: blend them, or complete a relation "
+        "(france is to paris as japan is to …).",
+        show_default="blend",
+    ),
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option(
+        "--temperature",
+        metavar="NUMBER",
+        help="Small: the nearest key decides. Large (up to inf): all keys do.",
+        show_default="from the store's size",
+    ),
+]
+TopK = Annotated[
+    int | None,
+    typer.Option(
+        "-k",
+        "--top-k",
+        min=1,
+        metavar="COUNT",
+        help="Look at the nearest records only.",
+        show_default="all records",
+    ),
+]

@@ -1,0 +1,183 @@
+"""Commands on records: put, get, rm, ls, info."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections import Counter
+from itertools import islice
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from qkv.cli.conversion import Type, number, record, to_json, to_text, typed
+from qkv.cli.display import busy, note, out, shown, write
+from qkv.cli.endings import Absent
+from qkv.cli.options import AsJson, Encoder, Key, Store
+from qkv.cli.stores import encoder_name, reading, save
+from qkv.errors import InputError
+
+__all__ = ["get", "info", "ls", "put", "rm"]
+
+
+def put(
+    store: Store,
+    key: Key,
+    value: Annotated[
+        str, typer.Argument(metavar="VALUE", help="The value; - reads it from the standard input.")
+    ],
+    type: Annotated[
+        Type,
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help="What VALUE is: text, number, json, vector; auto: a number if it looks like "
+            "one, else text. A vector is written as [0.1, 0.2].",
+        ),
+    ] = Type.TEXT,
+    encoder: Encoder = None,
+) -> None:
+    """Write one record.
+
+    Makes the store if there is none, and replaces the value if the key is there.
+    A value is text unless --type says otherwise: numbers can be averaged, text
+    cannot. To write many records at once, use import: it is much faster.
+
+    For example:
+
+        qkv put animals.qkv cat animal
+        qkv put prices.qkv "13 inch laptop" 999 --type number
+        qkv put weather.qkv -- oslo -5
+        cat letter.txt | qkv put letters.qkv "to Anna" -
+    """
+    from qkv.space import check_key  # noqa: PLC0415
+    from qkv.values import to_stored  # noqa: PLC0415
+
+    written = _read_value() if value == "-" else value
+    content = typed(written, type)
+    # Before the store is made: a record that cannot be stored should leave nothing behind.
+    to_stored(content)
+    with busy("encoding the key"):
+        added, _ = save(store, [(check_key(key), content)], encoder)
+    out().print(Text(f"{'added' if added else 'replaced'} {shown(key)}"))
+    if type is Type.TEXT and number(written) is not None:
+        note(f"{written} is stored as text; --type number makes it a number, for averages")
+
+
+def _read_value() -> str:
+    """Read the value from the standard input, less the line break that ends it."""
+    try:
+        written = sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"a value is UTF-8 text, and the standard input is not: {error}") from None
+    return written.removesuffix("\n").removesuffix("\r")
+
+
+def get(store: Store, key: Key, as_json: AsJson = False) -> None:
+    """Print the value of a key.
+
+    The key must be there exactly, as in any dict; to ask in other words, use
+    query. Text is printed as it is, everything else as JSON.
+
+    For example:
+
+        qkv get animals.qkv cat
+    """
+    with reading(store) as db:
+        try:
+            value = db[key]
+        except KeyError:
+            asked = f"qkv query {shlex.quote(str(store))} {shlex.quote(key)}"
+            raise Absent(f"no key {key!r} in {store}; to ask for the likeliest: {asked}") from None
+    write(to_json(record(key, value)) if as_json else to_text(value))
+
+
+def rm(
+    store: Store,
+    keys: Annotated[list[str], typer.Argument(metavar="KEY...", help="Keys to delete.")],
+) -> None:
+    """Delete records.
+
+    Keys that are not there are named, and the exit code is then 1; the others are
+    deleted nevertheless.
+
+    For example:
+
+        qkv rm animals.qkv cat dog
+    """
+    missing = []
+    with reading(store) as db:
+        for key in dict.fromkeys(keys):
+            try:
+                del db[key]
+            except KeyError:
+                missing.append(key)
+            else:
+                out().print(Text(f"deleted {shown(key)}"))
+    if missing:
+        raise Absent(f"not in {store}: {', '.join(map(repr, missing))}")
+
+
+def ls(
+    store: Store,
+    count: Annotated[
+        int | None,
+        typer.Option("-n", min=0, metavar="COUNT", help="At most.", show_default="all"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the records, oldest first.
+
+    One line a record: the key, a tab, the value. Line breaks and tabs inside are
+    written as escapes; for the exact data use --json, which prints one JSON object
+    a line, or export.
+
+    For example:
+
+        qkv ls animals.qkv
+        qkv ls animals.qkv --json | head
+    """
+    with reading(store) as db:
+        for key, value in islice(db.items(), count):
+            if as_json:
+                write(to_json(record(key, value)))
+            else:
+                write(f"{shown(key)}\t{shown(to_text(value))}")
+
+
+def info(store: Store, as_json: AsJson = False) -> None:
+    """Say what a store holds.
+
+    Records by kind of value, the encoder that made the vectors, the size of the
+    file.
+
+    For example:
+
+        qkv info animals.qkv
+    """
+    from qkv.encoders import fingerprint  # noqa: PLC0415
+    from qkv.values import to_stored  # noqa: PLC0415
+
+    with reading(store) as db, busy("counting"):
+        kinds = Counter(str(to_stored(value)[0]) for value in db.values())
+        content = {
+            "path": str(store),
+            "bytes": store.stat().st_size,
+            "records": kinds.total(),
+            "kinds": dict(kinds.most_common()),
+            "encoder": encoder_name(store) or None,
+            "fingerprint": None if db.encoder is None else fingerprint(db.encoder),
+            "dimension": db.dimension,
+            "metric": str(db.metric),
+        }
+    if as_json:
+        write(to_json(content))
+        return
+    table = Table.grid(padding=(0, 2))
+    content["kinds"] = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+    for name, entry in content.items():
+        cell = f"{entry:,}" if isinstance(entry, int) else shown(str(entry or "none"))
+        table.add_row(Text(name, style="dim"), Text(cell))
+    out().print(table)
