@@ -157,6 +157,40 @@ def square_sgemm(size: int = 2048) -> tuple[Callable[[], object], float]:
     return lambda: a @ b, 2.0 * size**3
 
 
+class Quiet:
+    """How much of the machine other programs used meanwhile: a noisy result can be told by it."""
+
+    def __init__(self) -> None:
+        self._wall, self._busy, self._own = self._now()
+
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        own = os.times()
+        # Seconds that all cores together were busy, since boot (see proc(5)).
+        stat = Path("/proc/stat")
+        ticks = [0.0] * 8
+        if stat.exists():
+            ticks = [float(field) for field in stat.read_text().split("\n", 1)[0].split()[1:9]]
+        user, nice, system, _, _, irq, softirq, steal = ticks
+        busy = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+        return time.monotonic(), busy, sum(own[:4])
+
+    def others(self) -> float:
+        """Cores that others kept busy since this object was made, on average."""
+        wall, busy, own = self._now()
+        return round(max(0.0, (busy - self._busy - own + self._own) / (wall - self._wall)), 2)
+
+
+def wait_for_quiet(patience: float) -> None:
+    """Wait until other programs leave the machine alone, for so many seconds at most."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        quiet = Quiet()
+        time.sleep(min(2.0, patience))
+        if quiet.others() < 0.1:
+            return
+
+
 # ── where and with what ──────────────────────────────────────────────────────────────────────
 
 
@@ -200,14 +234,14 @@ def versions() -> dict[str, str]:
     }
 
 
-def report(name: str, rows: list[Row], setup: Setup) -> dict[str, Any]:
+def report(name: str, rows: list[Row], setup: Setup, quiet: Quiet) -> dict[str, Any]:
     """Everything about one benchmark, for its JSON file."""
     return {
         "name": name,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "setup": asdict(setup),
         "machine": machine(),
-        "load": os.getloadavg()[0],
+        "others": quiet.others(),
         "versions": versions(),
         "command": " ".join(["python", "benchmarks/run.py", *sys.argv[1:]]),
         "rows": [asdict(row) for row in rows],

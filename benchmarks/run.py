@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from measure import Row, Setup, clock, report
+from measure import Quiet, Row, Setup, clock, report, wait_for_quiet
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -25,6 +25,13 @@ def main() -> None:
         "--quick", action="store_true", help="4,000 records, few rounds, nothing written"
     )
     parser.add_argument(
+        "--wait",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="before each benchmark, wait so long at most until other programs are idle",
+    )
+    parser.add_argument(
         "--tables", action="store_true", help="only write the tables anew from the results"
     )
     options = parser.parse_args()
@@ -36,6 +43,7 @@ def main() -> None:
         if options.quick:
             setup = Setup(n=4000, batch=16, seed=options.seed, patience=0.05)
         for name in options.names or NAMES:
+            wait_for_quiet(options.wait)
             _run(name, setup, write=not options.quick)
     if not options.quick:
         write_tables()
@@ -43,12 +51,16 @@ def main() -> None:
 
 def _run(name: str, setup: Setup, *, write: bool) -> None:
     print(f"\n{name}", flush=True)
+    quiet = Quiet()
     rows = importlib.import_module(name).run(setup)
     for row in rows:
         _show(row)
+    result = report(name, rows, setup, quiet)
+    if result["others"] > 0.1:
+        print(f"  noisy: other programs kept {result['others']} cores busy meanwhile")
     if write:
         RESULTS.mkdir(exist_ok=True)
-        text = json.dumps(report(name, rows, setup), indent=1, ensure_ascii=False)
+        text = json.dumps(result, indent=1, ensure_ascii=False)
         (RESULTS / f"{name}.json").write_text(text + "\n")
 
 
@@ -127,7 +139,7 @@ def _details(reports: list[dict[str, Any]]) -> str:
     for one in reports:
         lines = [
             f"## {one['name']}\n",
-            _where(one) + "\n",
+            f"{_where(one)} Other programs kept {one['others']} cores busy meanwhile.\n",
             "| | median (10 % … 90 %) | figure | goal | floor | × floor | peers |",
             "|---|---|---|---|---|---|---|",
         ]

@@ -18,13 +18,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 import qkv
 from qkv.cli import app
+from qkv.cli.columns import Format, Source
 from qkv.cli.conversion import Type, number, typed
 from qkv.cli.display import shown, shown_value
+from qkv.cli.formats import rows_of, write_records
+from qkv.cli.transfer import checked_records
 from qkv.errors import InputError
+from qkv.values import to_stored
 
 SCRIPT = shutil.which("qkv")
 QKV = [SCRIPT] if SCRIPT else [sys.executable, "-c", "from qkv.cli import main; main()"]
@@ -490,6 +496,38 @@ def test_round_trip(format, records):
     assert same(content("t.qkv"), records)
 
 
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+KEYS = TEXTS.filter(lambda text: text.strip() != "")
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(),
+    lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner),
+    max_leaves=5,
+)
+NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+VECTORS = st.lists(st.floats(-1e9, 1e9, width=32), min_size=1, max_size=3).map(
+    lambda entries: np.array(entries, np.float32)
+)
+RECORDS = st.one_of(
+    st.lists(st.tuples(KEYS, values), max_size=5)
+    for values in (TEXTS, NUMBERS, VECTORS, JSON, TEXTS | NUMBERS | VECTORS | JSON)
+)
+
+
+@pytest.mark.parametrize("format", list(Format))
+@settings(deadline=None)
+@given(records=RECORDS)
+def test_round_trip_of_anything(format, records):
+    file = io.BytesIO()
+    write_records(records, file, format)
+    file.seek(0)
+    with rows_of(file, Source("a file", format)) as (_, found):
+        untyped = Type.TEXT if format in (Format.CSV, Format.TSV) else None
+        again, _ = checked_records(found, None, untyped)
+    assert [key for key, _ in again] == [key for key, _ in records]
+    for (_, left), (_, right) in zip(again, records, strict=True):
+        assert to_stored(left) == to_stored(right)
+
+
 @pytest.mark.parametrize("format", ["csv", "tsv", "jsonl", "parquet"])
 def test_round_trip_by_pipe(format):
     make(MIXED | UNICODE)
@@ -832,6 +870,16 @@ def test_head_ends_it_quietly(asked):
     assert result.stdout.endswith("\n141\n")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="pipes of Unix")
+def test_closed_and_full_streams():
+    make(ANIMALS)
+    for shell, code in {"ls s.qkv >&-": 0, "info s.qkv >&-": 0, "ls s.qkv >/dev/full": 2}.items():
+        command = ["bash", "-c", f"{shlex.join(QKV)} {shell}"]
+        result = subprocess.run(command, capture_output=True, timeout=60, text=True, check=False)
+        assert result.returncode == code
+        assert result.stderr.count("\n") == (1 if code else 0)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
 def test_ctrl_c_ends_it_quietly_and_writes_nothing():
     make(ANIMALS)
@@ -870,8 +918,18 @@ def test_no_numbers(text):
     assert number(text) is None
 
 
+REFUSED = [
+    ("x", Type.NUMBER),
+    (True, Type.NUMBER),
+    ("{", Type.JSON),
+    ({}, Type.VECTOR),
+    (b"x", Type.TEXT),
+    (float("nan"), Type.TEXT),
+]
+
+
 def test_typed_refuses_what_it_is_not():
-    for raw, type in [("x", Type.NUMBER), (True, Type.NUMBER), ("{", Type.JSON), ({}, Type.VECTOR)]:
+    for raw, type in REFUSED:
         with pytest.raises(InputError):
             typed(raw, type)
     assert typed(None, Type.NUMBER) is None

@@ -13,8 +13,8 @@ from typing import Any, Literal, TypeAlias, overload
 import numpy as np
 
 from qkv.answers import Decoding, Head
-from qkv.attention import check_temperature
-from qkv.encoders import Encoder, Progress
+from qkv.attention import check_metric, check_temperature
+from qkv.encoders import Encoder, Progress, resolve
 from qkv.errors import InputError, RecordError
 from qkv.lexicon import Lexicon
 from qkv.reader import SHOWN, Reader, check_head
@@ -107,6 +107,10 @@ class Database(MutableMapping[str, Value]):
         decoded = Decoding(
             check_head(head), _check_imagination(imagination), _check_decoding(decoding)
         )
+        if encoder is not None and encoder != "auto":
+            resolve(encoder)  # a wrong name must not leave an empty file behind
+        if metric != "auto":
+            check_metric(metric)
         file = Path(path) if path is not None else None
         self._tables = Tables(file, durability=durability, timeout=timeout)
         weakref.finalize(self, self._tables.close)
@@ -356,7 +360,7 @@ class Database(MutableMapping[str, Value]):
         n : int
             How many values at most.
         strict : bool
-            Only values that are stored.
+            Only values that are stored: nothing is imagined.
 
         Returns
         -------
@@ -369,21 +373,18 @@ class Database(MutableMapping[str, Value]):
         >>> db.query("cats", strict=True)
         ['animal', 'number']
         """
-        (attention,) = self._reader.attend([check_query(q)], n if not strict else n + SHOWN)
+        (attention,) = self._reader.attend([check_query(q)], n, strict=strict)
         if attention.origin is Origin.NOTHING:
             return []
-        kept = [
-            candidate.value
-            for candidate in attention.candidates
-            if not (strict and candidate.origin is Origin.IMAGINED)
-        ]
-        return kept[:n]
+        return [candidate.value for candidate in attention.candidates]
 
     @overload
     def attend(  # type: ignore[overload-overlap]  # a str is a Sequence[str], but one query
         self,
         q: Query,
         *,
+        n: int = SHOWN,
+        strict: bool = False,
         top_k: int | None = None,
         temperature: float | None = None,
         head: Head | str | None = None,
@@ -393,6 +394,8 @@ class Database(MutableMapping[str, Value]):
         self,
         q: Sequence[Query],
         *,
+        n: int = SHOWN,
+        strict: bool = False,
         top_k: int | None = None,
         temperature: float | None = None,
         head: Head | str | None = None,
@@ -401,6 +404,8 @@ class Database(MutableMapping[str, Value]):
         self,
         q: Query | Sequence[Query],
         *,
+        n: int = SHOWN,
+        strict: bool = False,
         top_k: int | None = None,
         temperature: float | None = None,
         head: Head | str | None = None,
@@ -411,6 +416,10 @@ class Database(MutableMapping[str, Value]):
         ----------
         q : str, array (d,), or a list of these
             A list (or an array (m, d)) gives a list of answers, made in one batch.
+        n : int
+            How many candidates at most.
+        strict : bool
+            Only values that are stored: nothing is imagined.
         top_k : int, optional
             Look at the k nearest records only. With ``temperature=float("inf")`` that is the
             majority vote of k nearest neighbours.
@@ -434,7 +443,7 @@ class Database(MutableMapping[str, Value]):
         """
         queries, single = _batch(q)
         answers = self._reader.attend(
-            queries, SHOWN, top_k=top_k, temperature=temperature, head=head
+            queries, n, strict=strict, top_k=top_k, temperature=temperature, head=head
         )
         return answers[0] if single else answers
 

@@ -82,6 +82,7 @@ class Reader:
         queries: Sequence[Query],
         count: int,
         *,
+        strict: bool = False,
         top_k: int | None = None,
         temperature: float | None = None,
         head: Head | str | None = None,
@@ -90,6 +91,10 @@ class Reader:
         decoding = self.decoding
         if head is not None:
             decoding = replace(decoding, head=check_head(head))
+        if strict:
+            decoding = replace(decoding, imagination=0.0)
+        if count < 1:
+            raise InputError(f"n is at least 1, not {count}")
         if top_k is not None and top_k < 1:
             raise InputError(f"top_k is at least 1 (or None, for every record), not {top_k}")
         if decoding.head is Head.RELATION and not all(isinstance(q, str) for q in queries):

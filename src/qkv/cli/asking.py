@@ -29,7 +29,7 @@ __all__ = ["attend", "query", "search"]
 def query(
     store: Store,
     text: Question,
-    count: Annotated[int, typer.Option("-n", min=1, max=10, help="How many answers.")] = 5,
+    count: Annotated[int, typer.Option("-n", min=1, help="How many answers.")] = 5,
     strict: Annotated[
         bool, typer.Option("--strict", help="Only values that are stored, none imagined.")
     ] = False,
@@ -49,11 +49,8 @@ def query(
         qkv query animals.qkv "a kitten"
         qkv query capitals.qkv japan --head relation -n 1
     """
-    attention = _attend(store, text, head, top_k, temperature)
+    attention = _attend(store, text, count, head, top_k, temperature, strict=strict)
     candidates = [] if attention.origin == "nothing" else list(attention.candidates)
-    if strict:
-        candidates = [found for found in candidates if found.origin != "imagined"]
-    candidates = candidates[:count]
     if as_json:
         write(to_json({"query": text, "answers": [_candidate(found) for found in candidates]}))
     elif candidates:
@@ -65,7 +62,7 @@ def query(
 def attend(
     store: Store,
     text: Question,
-    count: Annotated[int, typer.Option("-n", min=1, max=10, help="Rows of each table.")] = 5,
+    count: Annotated[int, typer.Option("-n", min=1, help="Rows of each table.")] = 5,
     head: Head = None,
     top_k: TopK = None,
     temperature: Temperature = None,
@@ -80,7 +77,7 @@ def attend(
 
         qkv attend animals.qkv "a kitten"
     """
-    attention = _attend(store, text, head, top_k, temperature)
+    attention = _attend(store, text, max(count, 10), head, top_k, temperature)
     if as_json:
         write(to_json(_attention(attention)))
     else:
@@ -123,10 +120,19 @@ def search(
 
 
 def _attend(
-    store: Store, text: str, head: str | None, top_k: int | None, temperature: float | None
+    store: Store,
+    text: str,
+    count: int,
+    head: str | None,
+    top_k: int | None,
+    temperature: float | None,
+    *,
+    strict: bool = False,
 ) -> Attention:
     with reading(store) as db, busy("attending"):
-        return db.attend(text, head=head, top_k=top_k, temperature=temperature)
+        return db.attend(
+            text, n=count, strict=strict, head=head, top_k=top_k, temperature=temperature
+        )
 
 
 # ── as JSON ──────────────────────────────────────────────────────────────────────────────────

@@ -217,6 +217,10 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     callable
         To be called with (done, total).
     """
+    console = _err()
+    if not console.is_terminal:
+        yield lambda _done, _total: None
+        return
     from rich.progress import (  # noqa: PLC0415  (30 ms that only long commands need)
         BarColumn,
         MofNCompleteColumn,
@@ -225,7 +229,6 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
         TimeRemainingColumn,
     )
 
-    console = _err()
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -233,7 +236,6 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
     )
     task = bar.add_task(what, total=None)
     began = time.monotonic()

@@ -10,11 +10,20 @@ import typer
 __all__ = ["AsJson", "Encoder", "Head", "Key", "Question", "Store", "Temperature", "TopK"]
 
 Store = Annotated[
-    Path, typer.Argument(metavar="STORE", help="The store's file, such as animals.qkv.")
+    Path,
+    typer.Argument(
+        metavar="STORE", help="The store's file, such as animals.qkv.", show_default=False
+    ),
 ]
-Key = Annotated[str, typer.Argument(metavar="KEY", help="The key, exactly as it is stored.")]
+Key = Annotated[
+    str,
+    typer.Argument(metavar="KEY", help="The key, exactly as it is stored.", show_default=False),
+]
 Question = Annotated[
-    str, typer.Argument(metavar="TEXT", help="What to ask; it need not be a key of the store.")
+    str,
+    typer.Argument(
+        metavar="TEXT", help="What to ask; it need not be a key of the store.", show_default=False
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Encoder = Annotated[

@@ -26,7 +26,12 @@ def put(
     store: Store,
     key: Key,
     value: Annotated[
-        str, typer.Argument(metavar="VALUE", help="The value; - reads it from the standard input.")
+        str,
+        typer.Argument(
+            metavar="VALUE",
+            help="The value; - reads it from the standard input.",
+            show_default=False,
+        ),
     ],
     type: Annotated[
         Type,
@@ -96,7 +101,9 @@ def get(store: Store, key: Key, as_json: AsJson = False) -> None:
 
 def rm(
     store: Store,
-    keys: Annotated[list[str], typer.Argument(metavar="KEY...", help="Keys to delete.")],
+    keys: Annotated[
+        list[str], typer.Argument(metavar="KEY", help="Keys to delete.", show_default=False)
+    ],
 ) -> None:
     """Delete records.
 

@@ -36,7 +36,11 @@ def import_(
     store: Store,
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE", help="A file of records; - reads the standard input."),
+        typer.Argument(
+            metavar="FILE",
+            help="A file of records; - reads the standard input.",
+            show_default=False,
+        ),
     ],
     format: _FormatOption = None,
     key: Annotated[
