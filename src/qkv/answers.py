@@ -310,6 +310,9 @@ def _words(
     squares = np.einsum("ij,ij->i", output, output)
     agreement = squares / np.where(lengths > 0, lengths, 1)
     share = decoding.share(agreement, repetition)[:, None] * total * (squares > 0)[:, None]
+    if not share.any():
+        nothing: list[list[Value]] = [[] for _ in output]
+        return _Imagined(nothing, [np.zeros(0)] * len(output), output, total[:, 0])
     limit = len(lexicon) if decoding.metric == "euclidean" else min(FREQUENT, len(lexicon))
     scores = lexicon.score(output.astype(np.float32), metric=decoding.metric, limit=limit)
     _forget_asked(scores, asked, lexicon)

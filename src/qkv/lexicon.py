@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from qkv.attention import product, unit
+from qkv.attention import dots, product, unit
 from qkv.encoders import Encoder, GloveEncoder, Progress, encode_all, resolve
 from qkv.encoders.glove import glove_table
 from qkv.errors import InputError
@@ -185,19 +185,19 @@ class Lexicon:
     ) -> Floats:
         """Score the `limit` most frequent words for each vector: array (m, limit)."""
         words = self.vectors[:limit]
-        dots = product(np.asarray(vectors, dtype=np.float32), words.T)
+        scores = dots(np.asarray(vectors, dtype=np.float32), words)
         if metric == "euclidean":
             lengths = np.einsum("ij,ij->i", vectors, vectors)[:, None]
-            scores: Floats = 2 * dots - self._squares[:limit] - lengths
-            return scores
+            distances: Floats = 2 * scores - self._squares[:limit] - lengths
+            return distances
         if metric != "cosine":
             raise InputError(f"words are decoded by 'cosine' or 'euclidean', not {metric!r}")
         if self.mean is not None:
-            dots -= product(vectors, self.mean)[:, None]
-        dots *= self._inverse_norms[:limit]
+            scores -= product(vectors, self.mean)[:, None]
+        scores *= self._inverse_norms[:limit]
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        dots /= np.where(norms > 0, norms, 1)
-        return dots
+        scores /= np.where(norms > 0, norms, 1)
+        return scores
 
     def places(self, words: Sequence[str]) -> Integers:
         """Rows of words in the vocabulary, −1 where they are not in it."""

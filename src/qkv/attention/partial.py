@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qkv.attention.blends import Values
-from qkv.attention.softmax import check_temperature, decay, gap, null_power, product
+from qkv.attention.softmax import check_temperature, decay, dots, gap, null_power
 from qkv.errors import InputError
 from qkv.ranking import improve, merge_best
 from qkv.types import Floats, Integers
@@ -199,7 +199,7 @@ def stream(
     indices = np.full((rows, k), -1, dtype=np.int64)
     best = np.full((rows, k), -np.inf, dtype=dtype)
     for start, stop in _blocks(len(keys), block or max(1024, BLOCK // max(rows, 1))):
-        s = _dot(queries, keys[start:stop])
+        s = dots(queries, keys[start:stop])
         if skip is not None and len(skip):
             lo, hi = np.searchsorted(skip, (start, stop))
             s[:, skip[lo:hi] - start] = -np.inf
@@ -216,12 +216,6 @@ def stream(
         values.add(powers, start, stop, output)
     found = min(k, len(keys))
     return Partial(temperature, maximum, mass, output, indices[:, :found], best[:, :found])
-
-
-def _dot(queries: Floats, keys: Floats) -> Floats:
-    if len(queries) == 1:
-        return product(keys, queries[0])[None, :]
-    return product(queries, keys.T)
 
 
 def _blocks(n: int, size: int) -> Iterator[tuple[int, int]]:

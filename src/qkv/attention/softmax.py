@@ -14,6 +14,7 @@ __all__ = [
     "check_metric",
     "check_temperature",
     "decay",
+    "dots",
     "gap",
     "null_power",
     "prepare",
@@ -68,6 +69,13 @@ def product(left: Floats, right: Floats) -> Floats:
     with np.errstate(all="ignore"):
         result: Floats = left @ right
     return result
+
+
+def dots(queries: Floats, keys: Floats) -> Floats:
+    """Dot products (m, n) of queries (m, d) and keys (n, d)."""
+    if len(queries) == 1:  # a matrix-vector product reads the keys once, at memory speed
+        return product(keys, queries[0])[None, :]
+    return product(queries, keys.T)
 
 
 def prepare(vectors: Floats, metric: Metric | str, *, side: str) -> Floats:
