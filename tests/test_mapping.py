@@ -410,6 +410,25 @@ def test_records_may_change_while_they_are_read():
     assert set(db.values()) == {-1}
 
 
+def test_many_deletions_leave_what_is_left():
+    """More than a snapshot carries along before it is made anew."""
+    model = {f"key {i}": i % 10 for i in range(3000)}
+    db = Database(model, encoder=HashingEncoder(16), lexicon=None, imagination=0)
+    for i in range(0, 3000, 2):
+        del db[f"key {i}"], model[f"key {i}"]
+        if i % 250 == 0:
+            assert len(db.search("a key", k=4000)) == len(db) == len(model)
+    fresh = Database(model, encoder=HashingEncoder(16), lexicon=None, imagination=0)
+    for question in ("a key 77", "something"):
+        found = {match.key: match.score for match in db.search(question, k=4000)}
+        expected = {match.key: match.score for match in fresh.search(question, k=4000)}
+        assert found == pytest.approx(expected, abs=1e-5)
+        mine = {c.value: c.probability for c in db.attend(question).candidates}
+        assert mine == pytest.approx(
+            {c.value: c.probability for c in fresh.attend(question).candidates}, abs=1e-4
+        )
+
+
 @pytest.mark.parametrize("key", [1, None, 2.5, ("a",), b"a", "", "  ", "\ud800", frozenset()])
 def test_a_key_that_cannot_be_stored_is_absent(key):
     db = Database({"a": 1}, encoder="hashing", lexicon=None)
@@ -488,6 +507,18 @@ def test_vectors_come_back_as_float32(vector, path):
     with Database(path=path, lexicon=None) as db:
         for back in (db["v"], db.get("v"), *db.values(), dict(db)["v"], db.pop("v")):
             np.testing.assert_array_equal(back, vector.astype(np.float32), strict=True)
+
+
+@pytest.mark.parametrize("key", ["cat", "a\0b", "日本", "🐈", 'a"b\\c', "[1]", "é" * 1000])
+def test_a_new_value_leaves_the_vector_of_its_key(key, path):
+    vector = np.full(256, 1 / 16, dtype=np.float32)
+    db = Database({"a": 0}, path=path, encoder="hashing", lexicon=None)
+    db.put(key, 1, vector=vector)
+    db[key] = 2
+    db.update({"fresh": 3, key: 4})
+    assert db.setdefault(key, 5) == 4
+    np.testing.assert_array_equal(db.vector(key), vector)
+    assert db.search(vector, k=1)[0].key == key
 
 
 def test_a_vector_that_is_given_is_a_copy():

@@ -113,11 +113,11 @@ class Meanings:
 
     def places(self, snapshot: Snapshot, ids: Integers) -> Integers:
         """Row in the lexicon of each text value; −1 for what is not a word of it."""
-        known = len(self._places)
-        if known < len(ids):
-            fresh = self.lexicon.places(snapshot.distinct.stored(ids[known:]))
-            self._places = np.concatenate((self._places, fresh))
-        return self._places[: len(ids)]
+        places = self._places  # another thread may replace it meanwhile, by places as good
+        if len(places) < len(ids):
+            fresh = self.lexicon.places(snapshot.distinct.stored(ids[len(places) :]))
+            places = self._places = np.concatenate((places, fresh))
+        return places[: len(ids)]
 
     def vectors(self, snapshot: Snapshot, ids: Integers, metric: str) -> Floats:
         """φ of each text value (t, d): unit vectors, or as they are for euclidean decoding."""

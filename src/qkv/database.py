@@ -100,8 +100,9 @@ class Database(MutableMapping[str, Value]):
         durability: Durability = "normal",
         timeout: float = 5.0,
     ) -> None:
-        if temperature != "auto":
+        if not isinstance(temperature, str) or temperature != "auto":
             temperature = check_temperature(temperature)
+        null, timeout = _check_null(null), _check_timeout(timeout)
         if durability not in ("normal", "full"):
             raise InputError(f"durability is 'normal' or 'full', not {durability!r}")
         decoded = Decoding(
@@ -325,7 +326,7 @@ class Database(MutableMapping[str, Value]):
         *,
         replace: bool = True,
     ) -> None:
-        if not pairs:
+        if not pairs and vectors is None:
             return
         keys = [check_key(key) for key, _ in pairs]
         stored = [to_stored(value) for _, value in pairs]
@@ -466,8 +467,6 @@ class Database(MutableMapping[str, Value]):
         >>> [match.key for match in db.search("cats", k=1)]
         ['cat']
         """
-        if k < 1:
-            raise InputError(f"k is at least 1, not {k}")
         queries, single = _batch(q)
         found = self._reader.search(queries, k)
         return found[0] if single else found
@@ -527,7 +526,9 @@ def _batch(q: Query | Sequence[Query]) -> tuple[list[Query], bool]:
     if isinstance(q, str) or (isinstance(q, np.ndarray) and q.ndim != 2):
         return [check_query(q)], True
     many: Any = q
-    return [check_query(one) for one in (many if isinstance(many, Iterable) else [many])], False
+    if isinstance(many, bytes | Mapping) or not isinstance(many, Iterable):
+        many = [many]  # no list of queries: let the check say so
+    return [check_query(one) for one in many], False
 
 
 def _pairs(records: Records) -> list[tuple[str, Value]]:
@@ -552,9 +553,34 @@ def _pairs(records: Records) -> list[tuple[str, Value]]:
 def _check_imagination(share: float | Literal["auto"]) -> float | None:
     if share == "auto":
         return None
-    if not 0 <= float(share) <= 1:
+    value = _number(share)
+    if not 0 <= value <= 1:
         raise InputError(f"imagination is a share from 0 to 1, or 'auto', not {share!r}")
-    return float(share)
+    return value
+
+
+def _check_null(null: float | None) -> float | None:
+    if null is None:
+        return None
+    value = _number(null)
+    if np.isnan(value):
+        raise InputError(f"null is a score, or None for no null record, not {null!r}")
+    return value
+
+
+def _check_timeout(timeout: float) -> float:
+    value = _number(timeout)
+    if not 0 <= value < 1e6:
+        raise InputError(f"timeout is a number of seconds from 0 up, not {timeout!r}")
+    return value
+
+
+def _number(value: Any) -> float:
+    """The value as a float; NaN for what is no number."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return float("nan")
 
 
 def _check_decoding(metric: str) -> Literal["cosine", "euclidean"]:

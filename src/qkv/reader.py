@@ -6,7 +6,9 @@ a read. Any number of threads may read at once: each works on the snapshot that 
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -14,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from qkv.answers import Asked, Decoding, Head, Meanings, answer, keys_for, values_of
-from qkv.attention import Read, check_temperature, size_temperature
+from qkv.attention import Read, check_count, check_temperature, size_temperature
 from qkv.errors import InputError
 from qkv.lexicon import Lexicon, resolve_lexicon
 from qkv.search import semantic
@@ -67,6 +69,7 @@ class Reader:
         self._meanings: Meanings | None = None
         self._snapshot = Snapshot.blank()
         self._lock = threading.RLock()
+        _READERS.add(self)
 
     def meanings(self) -> Meanings | None:
         """Open the lexicon, once; None for a store without one."""
@@ -93,10 +96,9 @@ class Reader:
             decoding = replace(decoding, head=check_head(head))
         if strict:
             decoding = replace(decoding, imagination=0.0)
-        if count < 1:
-            raise InputError(f"n is at least 1, not {count}")
-        if top_k is not None and top_k < 1:
-            raise InputError(f"top_k is at least 1 (or None, for every record), not {top_k}")
+        count = check_count(count, "n")
+        top_k = None if top_k is None else check_count(top_k, "top_k")
+        temperature = None if temperature is None else check_temperature(temperature)
         if decoding.head is Head.RELATION and not all(isinstance(q, str) for q in queries):
             raise InputError("the relation head moves the query's own words; ask it with text")
         exact = [self._exact(q, temperature) if isinstance(q, str) else None for q in queries]
@@ -128,7 +130,7 @@ class Reader:
 
     def _tau(self, n: int, head: Head, given: float | None) -> float:
         if given is not None:
-            return check_temperature(given)
+            return given
         if self.temperature != "auto":
             return float(self.temperature)
         if self._space.metric is not Metric.COSINE:
@@ -214,6 +216,7 @@ class Reader:
 
     def search(self, queries: Sequence[Query], k: int) -> list[list[Match]]:
         """Rank the k nearest records for each of some checked queries."""
+        k = check_count(k, "k")
         snapshot = self._caught_up()
         found: list[list[Match]] = [[] for _ in queries]
         if not len(snapshot.records) or not queries:
@@ -245,6 +248,19 @@ class Reader:
             records = self._tables.records(snapshot.records.tolist())
             keys = [records[id][0] if id in records else None for id in snapshot.records.tolist()]
             return meanings.offsets(snapshot, keys)
+
+
+#: A lock that another thread held at a fork would stay locked in the child for ever.
+_READERS: weakref.WeakSet[Reader] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for reader in list(_READERS):
+        reader._lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def check_head(head: Head | str) -> Head:

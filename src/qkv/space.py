@@ -5,7 +5,7 @@ Agreed once, with the settings in the file, and kept: vectors of different encod
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -22,7 +22,15 @@ from qkv.encoders import (
     fingerprint,
     resolve,
 )
-from qkv.errors import EncoderMismatch, InputError, RecordError, TextError, VectorError
+from qkv.encoders.protocol import LARGEST
+from qkv.errors import (
+    EncoderError,
+    EncoderMismatch,
+    InputError,
+    RecordError,
+    TextError,
+    VectorError,
+)
 from qkv.tables import Tables
 from qkv.types import Floats, Metric
 from qkv.values import check_vector
@@ -69,7 +77,9 @@ class Space:
             self._agree_with(settings, mark)
         elif not tables.read_only:
             name = spec if isinstance(spec, str) else "" if spec is None else "custom"
-            tables.configure(encoder=name, fingerprint=mark, metric=str(self.metric))
+            # Another process may have begun the same file meanwhile: the first one decides.
+            settings = tables.begin(encoder=name, fingerprint=mark, metric=str(self.metric))
+            self._agree_with(settings, mark)
 
     def _agree_with(self, settings: dict[str, str], mark: str) -> None:
         path = self._tables.path
@@ -103,23 +113,30 @@ class Space:
 
     def given(self, vectors: Any, count: int) -> list[bytes]:
         """Check vectors that the caller brought, and turn them into what is stored."""
+        if not isinstance(vectors, Iterable) or isinstance(vectors, str | bytes | Mapping):
+            raise VectorError(
+                f"vectors are an array (n, d), or a list of n vectors, not a "
+                f"{type(vectors).__name__}"
+            )
         if isinstance(vectors, np.ndarray) and vectors.ndim == 2 and vectors.dtype.kind == "f":
             block = self._given_block(vectors)
         else:
             dimension = self.dimension or None
-            checked = []
+            checked: list[Floats] = []
             for vector in vectors:
                 checked.append(check_vector(vector, "a vector", dimension))
                 dimension = len(checked[0])
-            block = np.array(checked, dtype="<f4")
+            block = np.array(checked, dtype="<f4").reshape(len(checked), dimension or 0)
         if len(block) != count:
             raise VectorError(f"{count} records came with {len(block)} vectors; give one for each")
         return self._blobs(unit(block) if self.metric is Metric.COSINE else block)
 
     def _given_block(self, vectors: Floats) -> Floats:
         """Check a whole matrix at once; row by row only to say which row is wrong."""
-        # A sum meets NaN and infinity wherever they are, and reads the matrix once.
-        suspicious = not np.isfinite(vectors.sum()) or np.abs(vectors).max(initial=0) >= 1e15
+        # The largest entry is NaN or infinite if any is: one pass, and rows only to say where.
+        with np.errstate(invalid="ignore"):
+            largest = max(float(vectors.max(initial=0)), -float(vectors.min(initial=0)))
+            suspicious = not largest < float(np.float32(LARGEST))
         for row in vectors if suspicious else vectors[:1]:
             check_vector(row, "a vector", self.dimension or None)
         return np.ascontiguousarray(vectors, dtype="<f4")
@@ -139,14 +156,14 @@ class Space:
 
     def _agree_dimension(self, dimension: int) -> None:
         """Let the first vector decide, for every process that opens the file."""
-        saved = self.saved_dimension()
-        if saved and saved != dimension:
+        saved = self.saved_dimension() or int(
+            self._tables.begin(dimension=str(dimension))["dimension"]
+        )
+        if saved != dimension:
             raise VectorError(
                 f"this store's vectors have {saved} dimensions, not {dimension}; encode with the "
                 "encoder that made the others"
             )
-        if not saved:
-            self._tables.configure(dimension=str(dimension))
         self.dimension = dimension
 
     def saved_dimension(self) -> int:
@@ -168,7 +185,13 @@ class Space:
                     f"this store has no encoder for the query {texts[0]!r:.60}; ask with a vector "
                     f"of {self.dimension} numbers"
                 )
-            encoded = iter(self._capped(encode_queries(self.encoder, texts)))
+            vectors = self._capped(encode_queries(self.encoder, texts))
+            if self.dimension and vectors.shape[1] != self.dimension:
+                raise EncoderError(
+                    f"the encoder made a query of {vectors.shape[1]} dimensions, and this store's "
+                    f"keys have {self.dimension}; open it with the encoder that made the keys"
+                )
+            encoded = iter(vectors)
         rows = [next(encoded) if isinstance(q, str) else self._given_query(q) for q in queries]
         return np.array(rows, dtype=np.float32)
 

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from qkv.encoders.protocol import LARGEST
 from qkv.errors import RecordError, TextError, VectorError
 from qkv.rows import Rows
 from qkv.types import Floats, Integers, Value
@@ -28,8 +29,6 @@ __all__ = ["Distinct", "Kind", "Stored", "check_vector", "from_stored", "same", 
 #: A value as SQLite keeps it.
 Stored: TypeAlias = str | int | float | bytes
 
-#: Larger entries would overflow float32 when squared and summed.
-_LARGEST = 1e15
 _LARGEST_INT = 2**63
 
 
@@ -77,7 +76,7 @@ def to_stored(value: Value) -> tuple[Kind, Stored]:
     if isinstance(value, int):
         if -_LARGEST_INT <= value < _LARGEST_INT:
             return Kind.NUMBER, int(value)
-        return Kind.JSON, str(int(value))
+        return Kind.JSON, _to_json(int(value))
     if isinstance(value, float):
         if not np.isfinite(value):
             raise RecordError(f"{value} cannot be blended with other numbers; store None instead")
@@ -123,7 +122,7 @@ def check_vector(vector: Any, what: str, dimension: int | None = None) -> Floats
     """
     try:
         array = np.asarray(vector)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise VectorError(f"{what} is not a vector: {error}") from None
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "fiu":
         raise VectorError(
@@ -137,11 +136,11 @@ def check_vector(vector: Any, what: str, dimension: int | None = None) -> Floats
         )
     with np.errstate(over="ignore", invalid="ignore"):
         single = np.ascontiguousarray(array, dtype="<f4")
-        bad = np.flatnonzero(~(np.abs(single) < _LARGEST))  # NaN fails the comparison too
+        bad = np.flatnonzero(~(np.abs(single) < LARGEST))  # NaN fails the comparison too
     if len(bad):
         raise VectorError(
             f"{what} holds {array[bad[0]]} at position {bad[0]}; entries must be finite and below "
-            f"{_LARGEST:g}: np.nan_to_num(vector) removes NaN and infinity"
+            f"{LARGEST:g}: np.nan_to_num(vector) removes NaN and infinity"
         )
     return single
 
@@ -250,12 +249,13 @@ class Distinct:
 
         Asking for all of them in order, as attention does, gives a view that later calls extend.
         """
-        known = 0 if self._vectors is None else len(self._vectors)
-        fresh = self.stored(ids[known:])
-        size = self._vectors.matrix.shape[1] * 4 if self._vectors else len(fresh[0]) if fresh else 0
+        rows = self._vectors  # another thread may replace it meanwhile, by rows as good
+        fresh = self.stored(ids[len(rows) if rows else 0 :])
+        size = rows.matrix.shape[1] * 4 if rows else len(fresh[0]) if fresh else 0
         if any(len(blob) != size for blob in fresh):
             return None
         if fresh:
             block = np.frombuffer(b"".join(fresh), dtype="<f4").reshape(len(fresh), -1)
-            self._vectors = self._vectors.append(block) if self._vectors else Rows(block)
-        return self._vectors.matrix[: len(ids)] if self._vectors else None
+            rows = rows.append(block) if rows else Rows(block)
+            self._vectors = rows
+        return rows.matrix[: len(ids)] if rows else None

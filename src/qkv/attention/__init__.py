@@ -25,6 +25,7 @@ from qkv.attention.blends import Beside, Dense, Groups, Nothing, Values
 from qkv.attention.partial import Partial, Read, stream
 from qkv.attention.softmax import (
     attend,
+    check_count,
     check_metric,
     check_temperature,
     decay,
@@ -46,6 +47,7 @@ __all__ = [
     "Read",
     "Values",
     "attend",
+    "check_count",
     "check_metric",
     "check_temperature",
     "decay",

@@ -192,6 +192,7 @@ def stream(
     Partial
     """
     temperature = check_temperature(temperature)
+    k = min(k, len(keys))
     rows, dtype = len(queries), np.result_type(queries, keys)
     maximum = np.full(rows, -np.inf, dtype=dtype)
     mass = np.zeros(rows, dtype=dtype)
@@ -214,8 +215,7 @@ def stream(
         if start and (shrink != 1).any():
             output *= shrink[:, None]
         values.add(powers, start, stop, output)
-    found = min(k, len(keys))
-    return Partial(temperature, maximum, mass, output, indices[:, :found], best[:, :found])
+    return Partial(temperature, maximum, mass, output, indices, best)
 
 
 def _blocks(n: int, size: int) -> Iterator[tuple[int, int]]:

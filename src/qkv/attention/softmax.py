@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import operator
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -11,6 +14,7 @@ from qkv.types import Floats, Metric
 
 __all__ = [
     "attend",
+    "check_count",
     "check_metric",
     "check_temperature",
     "decay",
@@ -115,9 +119,23 @@ def check_metric(metric: Metric | str) -> Metric:
         raise InputError(f"metric is one of {names}, not {metric!r}") from None
 
 
+def check_count(count: Any, name: str) -> int:
+    """Return the count as an int, or raise an InputError: it is a whole number from 1 up."""
+    try:
+        value = operator.index(count)
+    except TypeError:
+        value = 0
+    if value < 1:
+        raise InputError(f"{name} is a whole number from 1 up, not {count!r}")
+    return value
+
+
 def check_temperature(temperature: float) -> float:
     """Return the temperature as a float, or raise an InputError: it lies in [0, ∞]."""
-    value = float(temperature)
+    try:
+        value = float(temperature)
+    except (TypeError, ValueError):
+        value = float("nan")
     if not value >= 0:
         raise InputError(
             f"temperature is a number from 0 (the nearest record alone) to float('inf') "

@@ -10,6 +10,9 @@ import numpy as np
 from qkv.errors import EncoderError, TextError
 from qkv.types import Floats
 
+#: Larger entries would overflow float32 when squared and summed.
+LARGEST = 1e15
+
 __all__ = ["Encoder", "Progress", "check_text", "encode_all", "encode_queries", "fingerprint"]
 
 #: Called with (done, total) while a long call works.
@@ -83,6 +86,12 @@ def encode_all(
         parts.append(_checked(encoder, encoder.encode, list(texts[start : start + batch])))
         if progress is not None:
             progress(min(start + batch, len(texts)), len(texts))
+    widths = sorted({part.shape[1] for part in parts})
+    if len(widths) > 1:
+        raise EncoderError(
+            f"{type(encoder).__name__}.encode returned vectors of {widths[0]} and of {widths[1]} "
+            "dimensions; all of a store's vectors must have the same"
+        )
     return np.concatenate(parts) if parts else np.zeros((0, 0), dtype=np.float32)
 
 
@@ -93,14 +102,25 @@ def encode_queries(encoder: Encoder, texts: Sequence[str]) -> Floats:
 
 
 def _checked(encoder: Encoder, encode: Callable[[list[str]], Floats], texts: list[str]) -> Floats:
-    vectors = np.asarray(encode(texts))
-    if vectors.ndim != 2 or len(vectors) != len(texts):
+    name = f"{type(encoder).__name__}.encode"
+    try:
+        given = np.asarray(encode(texts))
+    except ValueError as error:  # rows of different lengths
+        raise EncoderError(f"{name} returned no array: {error}") from error
+    if given.ndim != 2 or len(given) != len(texts) or given.shape[1] == 0:
         raise EncoderError(
-            f"{type(encoder).__name__}.encode was given {len(texts)} texts and returned an array "
-            f"of shape {vectors.shape}; it must return ({len(texts)}, dimension)"
+            f"{name} was given {len(texts)} texts and returned an array of shape {given.shape}; "
+            f"it must return ({len(texts)}, dimension)"
         )
-    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-    if not np.isfinite(vectors).all():
-        bad = texts[int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])]
-        raise EncoderError(f"{type(encoder).__name__}.encode returned NaN or infinity for {bad!r}")
+    if given.dtype.kind not in "fiu":
+        raise EncoderError(f"{name} returned an array of {given.dtype}; it must return numbers")
+    with np.errstate(over="ignore"):
+        vectors = np.ascontiguousarray(given, dtype=np.float32)
+    # NaN fails the comparison too.
+    bad = ~(np.abs(vectors) < LARGEST).all(axis=1)
+    if bad.any():
+        text = texts[int(np.flatnonzero(bad)[0])]
+        raise EncoderError(
+            f"{name} returned NaN or infinity for {text!r:.60}, or an entry of {LARGEST:g} or more"
+        )
     return vectors

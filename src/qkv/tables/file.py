@@ -15,35 +15,38 @@ from qkv.errors import (
     ReadOnlyFile,
 )
 
-__all__ = ["check_header", "translated"]
+__all__ = ["check_beginning", "check_end", "translated"]
+
+_MAGIC = b"SQLite format 3\0"
+#: Bytes of the smallest page, and so of the smallest database.
+_SMALLEST = 512
+_CUT = (
+    "{path} was cut short or overwritten ({error}); restore it from a copy, or save what is left "
+    "with: sqlite3 FILE .recover"
+)
+_OTHER = "{path} is not a qkv database; to load records from it: qkv import STORE {path}"
 
 
-def check_header(path: Path) -> None:
-    """Refuse what is not SQLite, and what is shorter than it says, before SQLite touches it."""
-    try:
-        with path.open("rb") as file:
-            header = file.read(100)
-    except PermissionError:
-        raise ReadOnlyFile(f"{path} cannot be read by this user") from None
+def check_beginning(path: Path) -> None:
+    """Refuse a file that is too short to be a database, which SQLite would take for an empty one.
+
+    Longer files are left to SQLite, which knows others' files and truncated ones. Reading them here
+    would let go of locks: on POSIX, closing a file drops every lock that the process has on it.
+    """
     size = path.stat().st_size
-    if size == 0:
+    if not 0 < size < _SMALLEST:
         return
-    if not header.startswith(b"SQLite format 3\0"):
-        if b"SQLite format 3\0".startswith(header):
-            raise CorruptFile(f"{path} was cut short after {size} bytes; restore it from a copy")
-        raise NotADatabase(
-            f"{path} is not a qkv database; to load records from it: qkv import STORE {path}"
-        )
-    page = int.from_bytes(header[16:18], "big")
-    pages = int.from_bytes(header[28:32], "big")
-    wal = Path(f"{path}-wal")
-    if wal.exists() and wal.stat().st_size:
-        return  # a log is being followed: the file may be shorter until it is written back
-    if pages * (65536 if page == 1 else page) > size:
-        raise CorruptFile(
-            f"{path} was cut short: {size} bytes of {pages * page}; restore it from a copy, or "
-            "save what is left with: sqlite3 FILE .recover"
-        )
+    if path.read_bytes().startswith(_MAGIC[:size]):
+        raise CorruptFile(f"{path} was cut short after {size} bytes; restore it from a copy")
+    raise NotADatabase(_OTHER.format(path=path))
+
+
+def check_end(path: Path, page: int) -> None:
+    """Refuse a file whose last page was cut, which SQLite only sees when it reads that page."""
+    log = Path(f"{path}-wal")
+    followed = log.exists() and log.stat().st_size > 0  # pages may still be on their way
+    if path.stat().st_size % page and not followed:
+        raise CorruptFile(_CUT.format(path=path, error="its last page is not whole"))
 
 
 def translated(
@@ -76,10 +79,7 @@ def translated(
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
         return ReadOnlyFile(f"{where} cannot be opened for writing: {error}")
     if name.startswith("SQLITE_NOTADB"):
-        return NotADatabase(f"{where} is not a qkv database: {error}")
+        return NotADatabase(_OTHER.format(path=where))
     if name.startswith("SQLITE_CORRUPT"):
-        return CorruptFile(
-            f"{where} was cut short or overwritten ({error}); restore it from a copy, or save what "
-            "is left with: sqlite3 FILE .recover"
-        )
+        return CorruptFile(_CUT.format(path=where, error=error))
     return FileError(f"{where}: {error} ({name or type(error).__name__})")

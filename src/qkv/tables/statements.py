@@ -38,7 +38,9 @@ HAS = "SELECT 1 FROM records WHERE key = ?"
 COUNT = "SELECT count FROM clock"
 PAGE = "SELECT id, key, kind, value FROM records WHERE id > ? ORDER BY id LIMIT 1000"
 PAGE_BACK = "SELECT id, key FROM records WHERE id < ? ORDER BY id DESC LIMIT 1000"
-KNOWN = "SELECT key FROM records WHERE key IN (SELECT value FROM json_each(?))"
+# Keys are asked for by placeholders: json_each would cut them at a NUL character.
+AT_ONCE = 500
+KNOWN = f"SELECT key FROM records WHERE key IN ({','.join('?' * AT_ONCE)})"  # noqa: S608
 RECORDS = """
     SELECT id, key, kind, value FROM records WHERE id IN (SELECT value FROM json_each(?))
 """
@@ -92,4 +94,4 @@ EVERY_VECTOR = "SELECT id, vector FROM vectors ORDER BY id"
 DELETED = "SELECT id FROM deletions WHERE version > ?"
 
 SETTINGS = "SELECT name, value FROM settings"
-SET = "INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)"
+BEGIN = "INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)"

@@ -13,9 +13,11 @@ import os
 import sqlite3
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -27,7 +29,7 @@ from qkv.errors import (
     ReadOnlyFile,
 )
 from qkv.tables import statements as sql
-from qkv.tables.file import check_header, translated
+from qkv.tables.file import check_beginning, check_end, translated
 from qkv.values import Stored
 
 __all__ = ["Batch", "Changes", "Tables"]
@@ -76,12 +78,14 @@ class Tables:
         self, path: Path | None, *, durability: Durability = "normal", timeout: float = 5.0
     ) -> None:
         self.path = path
+        self._file = None if path is None else path.absolute()
         self.read_only = False
         self._durability = durability
         self._timeout = timeout
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
-        self._abandoned: sqlite3.Connection | None = None
+        self._open = True
+        self._still: tuple[int, ...] | None = None
         self._connect()
         _OPEN.add(self)
 
@@ -89,7 +93,8 @@ class Tables:
 
     def _connect(self) -> None:
         self._writer = f"{os.getpid()} {Path(sys.argv[0]).name or 'python'}"
-        uri = ":memory:" if self.path is None else self._checked_uri(self.path)
+        self._still = None
+        uri = ":memory:" if self._file is None else self._checked_uri(self._file)
         with self._errors():
             connection = sqlite3.connect(
                 uri,
@@ -103,7 +108,8 @@ class Tables:
             try:
                 self._prepare(connection)
             except BaseException:
-                self.close()
+                connection.close()
+                self._connection = None
                 raise
 
     def _checked_uri(self, path: Path) -> str:
@@ -116,19 +122,36 @@ class Tables:
             if not os.access(path.parent, os.W_OK):
                 raise ReadOnlyFile(f"{path.parent} cannot be written, so {path.name} cannot begin")
             return uri
-        check_header(path)
+        if not os.access(path, os.R_OK):
+            raise ReadOnlyFile(f"{path} cannot be read by this user; ask its owner for it")
+        check_beginning(path)
         if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
             return uri
         self.read_only = True
         wal = Path(f"{path}-wal")
-        # Without a log to follow, the file can be read where no lock file can be made.
-        still = not (wal.exists() and wal.stat().st_size)
-        return f"{uri}?mode=ro" + ("&immutable=1" if still else "")
+        if wal.exists() and wal.stat().st_size:
+            return f"{uri}?mode=ro"
+        # Without a log to follow, the file can be read where no lock file can be made – as long
+        # as no one writes, which a look at the file tells before each statement.
+        self._still = self._signature()
+        return f"{uri}?mode=ro&immutable=1"
+
+    def _signature(self) -> tuple[int, ...]:
+        signature = []
+        for path in (Path(f"{self._file}"), Path(f"{self._file}-wal")):
+            found = path.stat() if path.exists() else None
+            signature += [found.st_mtime_ns, found.st_size, found.st_ino] if found else [0]
+        return tuple(signature)
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
+        connection.execute("BEGIN")  # one moment: another process may be making the tables
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         blank = connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+        (page,) = connection.execute("PRAGMA page_size").fetchone()
+        connection.execute("COMMIT")
+        if self._file is not None and not blank:
+            check_end(self._file, page)
         if application != sql.APPLICATION_ID and not blank:
             raise NotADatabase(
                 f"{self.path} is an SQLite file of another program; qkv will not touch it"
@@ -142,12 +165,26 @@ class Tables:
             if self.path is not None:
                 # Before the first table: vectors of 2 KB would leave half of each 4 KB page empty.
                 connection.execute("PRAGMA page_size = 8192")
-                connection.execute("PRAGMA journal_mode = WAL")
+                self._log_ahead(connection)
                 level = "FULL" if self._durability == "full" else "NORMAL"
                 connection.execute(f"PRAGMA synchronous = {level}")
             if version < len(sql.MIGRATIONS):
                 self._migrate(connection)
         connection.execute("PRAGMA cache_size = -16384")
+
+    def _log_ahead(self, connection: sqlite3.Connection) -> None:
+        """Switch to WAL mode; SQLite does not wait by itself for others who are switching."""
+        deadline = time.monotonic() + self._timeout
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                busy = getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")
+                if not busy or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.005)
+            else:
+                return
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")
@@ -169,27 +206,45 @@ class Tables:
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
-            self._connection = self._abandoned = None
+            self._connection = None
+            self._open = False
 
     @property
     def closed(self) -> bool:
         """Whether `close` was called."""
-        return self._connection is None and self._abandoned is None
+        return not self._open
 
-    def _forked(self) -> None:
-        """In a child process: a connection must not cross a fork, so the file is opened anew."""
+    # A connection must not cross a fork: SQLite counts the file locks of a process in memory, and
+    # a child inherits the count without the locks. So files are closed before a fork, and opened
+    # again by whoever uses them next.
+
+    def _before_fork(self) -> None:
+        self._lock.acquire()
+        if self.path is not None and self._connection and not self._connection.in_transaction:
+            self._connection.close()
+            self._connection = None
+
+    def _after_fork(self, *, child: bool) -> None:
+        if not child:
+            self._lock.release()
+            return
         self._lock = threading.RLock()
         if self.path is not None and self._connection is not None:
-            # Kept, not closed: closing it here would drop the parent's locks.
-            self._abandoned, self._connection = self._connection, None
+            _KEPT.append(self._connection)  # forked inside a transaction, which is the parent's
+            self._connection = None
 
     # ── statements ───────────────────────────────────────────────────────────────────────────
 
     def _sql(self) -> sqlite3.Connection:
-        if self._connection is None and self._abandoned is not None:
+        if not self._open:
+            raise Closed("the database is closed; open it again: qkv.Database(path=...)")
+        if self._still is not None and self._still != self._signature() and self._connection:
+            self._connection.close()
+            self._connection = None
+        if self._connection is None:
             self._connect()
         if self._connection is None:
-            raise Closed("the database is closed; open it again: qkv.Database(path=...)")
+            raise Closed(f"{self.path} could not be opened again")
         return self._connection
 
     def one(self, statement: str, *values: Any) -> Any:
@@ -242,10 +297,11 @@ class Tables:
         """All settings."""
         return dict(self.all(sql.SETTINGS))
 
-    def configure(self, **settings: str) -> None:
-        """Write settings in one transaction."""
+    def begin(self, **settings: str) -> dict[str, str]:
+        """Write settings that are not there yet, and return those that hold: the first decides."""
         with self.writing() as (connection, _):
-            connection.executemany(sql.SET, settings.items())
+            connection.executemany(sql.BEGIN, settings.items())
+            return dict(connection.execute(sql.SETTINGS).fetchall())
 
     # ── records ──────────────────────────────────────────────────────────────────────────────
 
@@ -268,7 +324,12 @@ class Tables:
 
     def known(self, keys: Sequence[str]) -> set[str]:
         """Those of the keys that are in the store."""
-        return {key for (key,) in self.all(sql.KNOWN, json.dumps(list(keys)))}
+        found: set[str] = set()
+        for start in range(0, len(keys), sql.AT_ONCE):
+            part = list(keys[start : start + sql.AT_ONCE])
+            part += part[:1] * (sql.AT_ONCE - len(part))
+            found.update(key for (key,) in self.all(sql.KNOWN, *part))
+        return found
 
     def records(self, ids: Sequence[int]) -> dict[int, tuple[str, str, Stored]]:
         """Key, kind and stored value of records by id; ids that are gone are missing."""
@@ -399,15 +460,29 @@ class Tables:
 
 
 _OPEN: weakref.WeakSet[Tables] = weakref.WeakSet()
+#: Stores that are held during a fork, and connections that must never be closed after one.
+_HELD: list[Tables] = []
+_KEPT: list[sqlite3.Connection] = []
 
 
-def _after_fork() -> None:
-    for tables in list(_OPEN):
-        tables._forked()
+def _before_fork() -> None:
+    _HELD[:] = sorted(_OPEN, key=id)
+    for tables in _HELD:
+        tables._before_fork()
+
+
+def _after_fork(*, child: bool) -> None:
+    for tables in _HELD:
+        tables._after_fork(child=child)
+    _HELD.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=partial(_after_fork, child=False),
+        after_in_child=partial(_after_fork, child=True),
+    )
 
 
 def _changed(cursor: sqlite3.Cursor) -> Iterator[Batch]:
