@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import track
@@ -104,6 +105,8 @@ QUESTIONS = {
 #: Random halves that the second part averages over.
 SPLITS = 5
 
+_Step = TypeVar("_Step")
+
 _STYLES = {
     Origin.EXACT: ("exact", "bold green"),
     Origin.RECALLED: ("stored", "green"),
@@ -156,14 +159,24 @@ def _heading(console: Console, title: str, text: str) -> None:
 
 
 def _labelled(candidates: Iterable[Candidate]) -> Text:
-    """Values with their origin in words and colour."""
+    """Values by origin, in words and colour: "stored shape, imagined shaped fit"."""
     line = Text()
-    for place, candidate in enumerate(candidates):
+    last = None
+    for candidate in candidates:
         label, style = _STYLES[candidate.origin]
-        line.append(", " if place else "")
-        line.append(str(candidate.value), style)
-        line.append(f" {label}", "dim")
+        if candidate.origin is not last:
+            line.append(f"{', ' if last else ''}{label}", "dim")
+            last = candidate.origin
+        line.append(f" {candidate.value}", style)
     return line
+
+
+def _checked(right: bool, line: Text) -> Text:
+    return Text("✓ " if right else "✗ ").append_text(line)
+
+
+def _waiting(console: Console, steps: Sequence[_Step]) -> Iterable[_Step]:
+    return track(steps, "asking", console=console, transient=True, disable=not console.is_terminal)
 
 
 def _article(console: Console) -> None:
@@ -174,27 +187,25 @@ def _article(console: Console) -> None:
         "None of the queries is among them.",
     )
     theirs, ours = article_database(), Database(RECORDS)
-    table = Table("query", "the article's settings", "", "qkv's defaults", box=None, pad_edge=False)
-    for query in track(QUERIES, "asking", console=console, transient=True):
-        before, after = theirs.attend(query), ours.attend(query)
-        words = [candidate.value for candidate in before.candidates[:5]]
-        same = "as printed" if words == ARTICLE[query] else "differs from the article!"
+    table = Table(
+        "query",
+        "the article's settings (✓ as printed there)",
+        "qkv's defaults",
+        box=None,
+        pad_edge=False,
+    )
+    right = 0
+    for query in _waiting(console, QUERIES):
+        before, after = theirs.attend(query, n=5), ours.attend(query)
+        words = [candidate.value for candidate in before.candidates]
+        right += after.value == ANSWERS[query]
         table.add_row(
-            query, _labelled(before.candidates[:5]), same, _best_and_next(after, ANSWERS[query])
+            query,
+            _checked(words == ARTICLE[query], _labelled(before.candidates)),
+            _checked(after.value == ANSWERS[query], _labelled([after.best])),
         )
     console.print(table)
-    right = sum(ours.query(query, 1) == [ANSWERS[query]] for query in QUERIES)
     console.print(f"\nRight at first place: {right} of {len(QUERIES)} with the defaults.")
-
-
-def _best_and_next(answer: Attention, expected: str) -> Text:
-    line = Text("✓ " if answer.value == expected else "✗ ")
-    line.append_text(_labelled(answer.candidates[:1]))
-    imagined = [c for c in answer.candidates if c.origin is Origin.IMAGINED]
-    if imagined:
-        line.append("; ")
-        line.append_text(_labelled(imagined[:1]))
-    return line
 
 
 def _capitals(console: Console) -> None:
@@ -223,7 +234,7 @@ def _right(console: Console, pairs: dict[str, str]) -> tuple[float, float]:
     """Share right at first place with the relation head and with the blend."""
     right = {"relation": 0, "blend": 0}
     total = 0
-    for seed in track(range(SPLITS), "asking", console=console, transient=True):
+    for seed in _waiting(console, range(SPLITS)):
         stored, asked = halves(pairs, seed)
         db = Database(stored)
         total += len(asked)
@@ -234,9 +245,7 @@ def _right(console: Console, pairs: dict[str, str]) -> tuple[float, float]:
 
 
 def _marked(answer: Attention, expected: str) -> Text:
-    line = Text("✓ " if answer.value == expected else "✗ ")
-    line.append_text(_labelled([answer.best]))
-    return line
+    return _checked(answer.value == expected, _labelled([answer.best]))
 
 
 def _languages(console: Console) -> None:
