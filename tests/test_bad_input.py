@@ -764,6 +764,27 @@ def test_writing_where_every_page_but_the_first_is_zeros(write, file):
         write(open_store(file))
 
 
+DAMAGE = {
+    "a vector is missing": "DELETE FROM vectors WHERE id = 3",
+    "a record is missing": "DELETE FROM records WHERE id = 3",
+    "a vector is too short": "UPDATE vectors SET vector = zeroblob(4) WHERE id = 3",
+    "a vector is not of numbers": "UPDATE vectors SET vector = x'00' WHERE id = 3",
+    "too many are counted": "UPDATE clock SET count = 100",
+    "too few are counted": "UPDATE clock SET count = 10",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+@pytest.mark.parametrize("ask", ["query", "attend", "search"])
+def test_tables_that_do_not_match(ask, damage, file):
+    connection = sqlite3.connect(file)
+    connection.execute(damage)
+    connection.commit()
+    connection.close()
+    with open_store(file) as db, refused(CorruptFile, "restore it from a copy"):
+        getattr(db, ask)("a key")
+
+
 # ── files that cannot be written ─────────────────────────────────────────────────────────────
 
 UNPRIVILEGED = """

@@ -633,6 +633,37 @@ over = True
 
 
 @needs_fork
+def test_a_fork_beside_threads_that_open_stores(path, spawn):
+    code = """
+over = False
+
+def work():
+    while not over:
+        stores = [Database(encoder="hashing", lexicon=None) for _ in range(3)]
+
+stores = [Database({"a": 1}, encoder="hashing", lexicon=None) for _ in range(50)]
+sys.setswitchinterval(1e-5)
+threads = [threading.Thread(target=work) for _ in range(2)]
+for thread in threads:
+    thread.start()
+try:
+    for n in range(60):
+        def one():
+            db[f"child {n}"] = n
+            Database({"b": 2}, encoder="hashing", lexicon=None).search("x")
+        assert gone(child(one), 10) == 0
+finally:
+    over = True
+for thread in threads:
+    thread.join()
+"""
+    process = spawn(FORK + code, path)
+    assert process.communicate(timeout=60) == ("", "")
+    with Database(path=path, lexicon=None) as db:
+        assert len(db) == 61
+
+
+@needs_fork
 def test_a_child_finds_its_file_from_anywhere(tmp_path, spawn):
     """As a daemon does: open, fork, and go to another directory."""
     code = """

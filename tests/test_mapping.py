@@ -467,6 +467,13 @@ def test_a_store_has_no_hash_and_equals_no_stranger():
     assert db == Database({"a": 1}, encoder=HashingEncoder(32), lexicon=None)
 
 
+def test_keys_of_one_character_are_found():
+    keys = "aAzé ßΩжש差為権日本🐈0123456789+-?!".replace(" ", "")
+    db = Database(dict.fromkeys(keys, 1), encoder="hashing", lexicon=None)
+    for key in keys:
+        assert key in {match.key for match in db.search(key, k=len(keys))}
+
+
 def test_what_a_store_gives_is_a_copy():
     value = {"list": [1, 2]}
     db = Database({"a": value}, encoder="hashing", lexicon=None)

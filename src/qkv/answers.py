@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -39,10 +39,10 @@ from qkv.lexicon import Lexicon
 from qkv.ranking import top_k
 from qkv.rows import Rows
 from qkv.snapshot import Snapshot
-from qkv.types import Candidate, Floats, Integers, Origin, Value
+from qkv.types import Floats, Integers, Origin, Value
 from qkv.values import Kind
 
-__all__ = ["Asked", "Decoding", "Head", "Meanings", "answer", "keys_for", "values_of"]
+__all__ = ["Answered", "Asked", "Decoding", "Found", "Head", "Meanings", "answer", "values_of"]
 
 #: Inverse temperature of the softmax over the lexicon's cosines: the likeliest for completing
 #: 13 relations of the Google analogy list (docs/defaults.md).
@@ -176,6 +176,20 @@ def _all_vectors(snapshot: Snapshot) -> Floats | None:
     return snapshot.distinct.vectors(ids)
 
 
+class Found(NamedTuple):
+    """A candidate whose keys are not looked up yet; `id` is −1 for a value that nobody stored."""
+
+    value: Value
+    probability: float
+    origin: Origin
+    id: int = -1
+    spread: float | None = None
+
+
+#: Candidates of one query, best first, and the blended output, None where nothing blends.
+Answered: TypeAlias = tuple[list[Found], Floats | None]
+
+
 @dataclass(frozen=True)
 class _Imagined:
     """Values that blends of one kind gave, a row a query."""
@@ -189,7 +203,7 @@ class _Imagined:
 
 def answer(
     snapshot: Snapshot, read: Read, asked: Asked, decoding: Decoding, meanings: Meanings | None
-) -> list[tuple[list[tuple[Candidate, int]], Floats | None]]:
+) -> list[Answered]:
     """Candidates and blended output for each query.
 
     Parameters
@@ -204,9 +218,8 @@ def answer(
 
     Returns
     -------
-    list
-        For each query the candidates, best first, each with the number of its distinct value
-        (−1: nobody stored it); and the output, None where there is nothing to blend.
+    list of Answered
+        One for each query.
     """
     if _all_vectors(snapshot) is not None:
         return _dense(snapshot, read, asked.count, decoding)
@@ -227,9 +240,7 @@ def answer(
     ]
 
 
-def _dense(
-    snapshot: Snapshot, read: Read, count: int, decoding: Decoding
-) -> list[tuple[list[tuple[Candidate, int]], Floats | None]]:
+def _dense(snapshot: Snapshot, read: Read, count: int, decoding: Decoding) -> list[Answered]:
     """Answer where every record has a vector of its own: the blend, and the heaviest records.
 
     No value repeats, so the masses of values are the weights of records, and the few heaviest are
@@ -240,45 +251,47 @@ def _dense(
     repetition = np.einsum("ij,ij->i", shares, shares)
     imagination = decoding.share(np.ones_like(repetition), repetition)
     blends = read.output / np.where(total > 0, total, 1)[:, None]
+    recalled = (read.weights * (1 - imagination)[:, None])[:, :count]
+    imagined = imagination * total
     answers = []
-    for row, g in enumerate(imagination.tolist()):
+    for ids, masses, mass, blend in zip(
+        read.indices.tolist(), recalled.tolist(), imagined.tolist(), blends, strict=True
+    ):
         found = [
-            (Candidate(snapshot.distinct[id], weight * (1 - g), Origin.RECALLED), id)
-            for id, weight in zip(
-                read.indices[row, :count].tolist(), read.weights[row, :count].tolist(), strict=True
-            )
-            if weight * (1 - g) > 0
+            Found(snapshot.distinct[id], p, Origin.RECALLED, id)
+            for id, p in zip(ids, masses, strict=False)
+            if p > 0
         ]
-        if g > 0 and total[row] > 0:
-            blend = Candidate(
-                blends[row].astype(np.float32), g * float(total[row]), Origin.IMAGINED
-            )
-            found.append((blend, -1))
-        found.sort(key=lambda pair: -pair[0].probability)
-        answers.append((found[:count], blends[row]))
+        if mass > 0:
+            found.append(Found(blend.astype(np.float32), mass, Origin.IMAGINED))
+        answers.append((_best(found, count), blend))
     return answers
 
 
 def _ranked(
     snapshot: Snapshot, masses: Floats, row: int, imagined: list[_Imagined], count: int
-) -> tuple[list[tuple[Candidate, int]], Floats | None]:
+) -> Answered:
     ids, best = top_k(masses[None, :], count)
     found = [
-        (Candidate(snapshot.distinct[int(id)], float(p), Origin.RECALLED), int(id))
-        for id, p in zip(ids[0], best[0], strict=True)
+        Found(snapshot.distinct[id], p, Origin.RECALLED, id)
+        for id, p in zip(ids[0].tolist(), best[0].tolist(), strict=True)
         if p > 0
     ]
     for blend in imagined:
         spread = None if blend.spread is None else float(blend.spread[row])
         found += [
-            (Candidate(value, float(p), Origin.IMAGINED, spread=spread), -1)
+            Found(value, float(p), Origin.IMAGINED, spread=spread)
             for value, p in zip(blend.values[row], blend.probabilities[row], strict=True)
             if p > 0
         ]
-    found.sort(key=lambda pair: -pair[0].probability)  # stable: recall first among equals
     carrying = [blend for blend in imagined if blend.mass[row] > 0]
     heaviest = max(carrying, key=lambda blend: blend.mass[row], default=None)
-    return found[:count], None if heaviest is None else heaviest.output[row]
+    return _best(found, count), None if heaviest is None else heaviest.output[row]
+
+
+def _best(found: list[Found], count: int) -> list[Found]:
+    # The sort is stable: recall comes first among equals.
+    return sorted(found, key=lambda one: -one.probability)[:count]
 
 
 def _shares(masses: Floats) -> tuple[Floats, Floats, Floats]:
@@ -406,10 +419,3 @@ def _vector(
             total[:, 0],
         )
     ]
-
-
-def keys_for(candidate_id: int, groups: Sequence[int], keys: Sequence[str]) -> tuple[str, ...]:
-    """Keys of the heaviest records that speak for a candidate: all of them for an imagined one."""
-    if candidate_id < 0:
-        return tuple(keys)
-    return tuple(key for key, group in zip(keys, groups, strict=True) if group == candidate_id)

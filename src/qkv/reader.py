@@ -11,11 +11,12 @@ import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from functools import cache
+from typing import Literal
 
 import numpy as np
 
-from qkv.answers import Asked, Decoding, Head, Meanings, answer, keys_for, values_of
+from qkv.answers import Answered, Asked, Decoding, Found, Head, Meanings, answer, values_of
 from qkv.attention import Read, check_count, check_temperature, size_temperature
 from qkv.errors import InputError
 from qkv.lexicon import Lexicon, resolve_lexicon
@@ -23,7 +24,7 @@ from qkv.search import semantic
 from qkv.snapshot import Snapshot
 from qkv.space import Query, Space
 from qkv.tables import GET, Tables
-from qkv.types import Attention, Candidate, Floats, Integers, Match, Metric, Origin, Weight
+from qkv.types import Attention, Candidate, Floats, Match, Metric, Origin, Weight
 from qkv.values import Kind, from_stored
 
 __all__ = ["SHOWN", "Reader", "check_head"]
@@ -32,6 +33,8 @@ __all__ = ["SHOWN", "Reader", "check_head"]
 SHOWN = 10
 #: Temperature of the relation head: offsets want many witnesses (docs/defaults.md).
 RELATION_TEMPERATURE = 0.2
+#: What is left of 1 by float32's rounding is no weight.
+_ROUNDING = 1e-6
 #: Queries are read so many at a time that their masses make at most 128 MB.
 _MASSES = 1 << 25
 
@@ -172,42 +175,44 @@ class Reader:
         snapshot: Snapshot,
         queries: list[Query],
         read: Read,
-        answered: list[tuple[list[tuple[Candidate, int]], Floats | None]],
+        answered: list[Answered],
         temperature: float,
     ) -> list[Attention]:
+        """Look up the keys of what was found."""
         shown = read.indices[:, :SHOWN]
-        hidden = read.weights[:, SHOWN:].sum(axis=1)
-        records = self._fetch(snapshot, shown)
-        groups = snapshot.group_ids()
+        rows = np.maximum(shown, 0)
+        numbers = rows if snapshot.groups.ids is None else snapshot.groups.ids[rows]
+        keys = self._tables.keys(np.unique(snapshot.records[rows]).tolist())
+        value = cache(snapshot.distinct.__getitem__)
         answers = []
-        for row, (q, (candidates, output)) in enumerate(zip(queries, answered, strict=True)):
-            weights, ids, gone = [], [], 0.0
-            for index, weight, score in zip(
-                shown[row].tolist(),
-                read.weights[row].tolist(),
-                read.scores[row].tolist(),
-                strict=False,
-            ):
-                record = records.get(int(snapshot.records[index])) if index >= 0 else None
-                if record is None:
-                    gone += weight if index >= 0 else 0.0
-                    continue
-                key, kind, stored = record
-                weights.append(Weight(key, from_stored(kind, stored), weight, score))
-                ids.append(int(groups[index]))
-            keys = [weight.key for weight in weights]
+        for q, (found, output), indices, records, ids, weights, scores, null in zip(
+            queries,
+            answered,
+            shown.tolist(),
+            snapshot.records[rows].tolist(),
+            numbers.tolist(),
+            read.weights.tolist(),
+            read.scores.tolist(),
+            read.null.tolist(),
+            strict=True,
+        ):
+            # A record that was deleted since the snapshot has no key any more.
+            seen = [
+                (keys[record], id, weight, score)
+                for index, record, id, weight, score in zip(
+                    indices, records, ids, weights, scores, strict=False
+                )
+                if index >= 0 and record in keys
+            ]
+            named = tuple(Weight(key, value(id), weight, score) for key, id, weight, score in seen)
+            rest = 1.0 - null - sum(weight for _, _, weight, _ in seen)
             answers.append(
                 Attention(
                     query=q,
-                    candidates=tuple(
-                        Candidate(
-                            c.value, c.probability, c.origin, keys_for(id, ids, keys), c.spread
-                        )
-                        for c, id in candidates
-                    ),
-                    weights=tuple(weights),
-                    rest=float(read.rest[row] + hidden[row]) + gone,
-                    null=float(read.null[row]),
+                    candidates=tuple(_candidate(one, seen) for one in found),
+                    weights=named,
+                    rest=rest if rest > _ROUNDING else 0.0,
+                    null=null,
                     temperature=temperature,
                     output=output,
                 )
@@ -224,7 +229,8 @@ class Reader:
         vectors = self._space.queries(queries)
         rows, scores = semantic(snapshot.index, self._space.prepared(vectors), k)
         rows[~vectors.any(axis=1)] = -1
-        records = self._fetch(snapshot, rows)
+        wanted = np.unique(rows[rows >= 0])
+        records = self._tables.records(snapshot.records[wanted].tolist())
         for matches, row, score in zip(found, rows.tolist(), scores.tolist(), strict=True):
             for index, s in zip(row, score, strict=True):
                 record = records.get(int(snapshot.records[index])) if index >= 0 else None
@@ -239,15 +245,16 @@ class Reader:
                 self._space.dimension = self._space.dimension or self._space.saved_dimension()
             return self._snapshot
 
-    def _fetch(self, snapshot: Snapshot, rows: Integers) -> dict[int, tuple[str, str, Any]]:
-        wanted = np.unique(rows[rows >= 0])
-        return self._tables.records(snapshot.records[wanted].tolist())
-
     def _offsets(self, snapshot: Snapshot, meanings: Meanings) -> Floats:
         with self._lock:
-            records = self._tables.records(snapshot.records.tolist())
-            keys = [records[id][0] if id in records else None for id in snapshot.records.tolist()]
-            return meanings.offsets(snapshot, keys)
+            keys = self._tables.keys(snapshot.records.tolist())
+            return meanings.offsets(snapshot, [keys.get(id) for id in snapshot.records.tolist()])
+
+
+def _candidate(found: Found, seen: list[tuple[str, int, float, float]]) -> Candidate:
+    """A candidate with the keys that speak for it: all of them for an imagined one."""
+    keys = tuple(key for key, id, _, _ in seen if found.id in (id, -1))
+    return Candidate(found.value, found.probability, found.origin, keys, found.spread)
 
 
 #: A lock that another thread held at a fork would stay locked in the child for ever.

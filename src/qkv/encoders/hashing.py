@@ -44,10 +44,13 @@ class HashingEncoder:
         """Turn n texts into an array (n, dimension), float32, rows of length one."""
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
         for row, text in zip(vectors, texts, strict=True):
-            for feature, count in Counter(_features(text)).items():
-                code = zlib.crc32(feature.encode("utf-8", "replace"))
+            counts = Counter(_features(text))
+            codes = [zlib.crc32(feature.encode("utf-8", "replace")) for feature in counts]
+            for code, count in zip(codes, counts.values(), strict=True):
                 # The top bit is the sign, so that collisions cancel instead of adding up.
                 row[(code & 0x7FFFFFFF) % self.dimension] += (1 - 2 * (code >> 31)) * count**0.5
+            if codes and not row.any():  # everything cancelled: of a text of two features, say
+                row[[(code & 0x7FFFFFFF) % self.dimension for code in codes]] = 1
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors / np.where(norms > 0, norms, 1)
 

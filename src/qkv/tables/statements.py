@@ -44,6 +44,7 @@ KNOWN = f"SELECT key FROM records WHERE key IN ({','.join('?' * AT_ONCE)})"  # n
 RECORDS = """
     SELECT id, key, kind, value FROM records WHERE id IN (SELECT value FROM json_each(?))
 """
+KEYS = "SELECT id, key FROM records WHERE id IN (SELECT value FROM json_each(?))"
 KEY_OF = "SELECT key, kind, value FROM records WHERE id = ?"
 VECTOR = "SELECT v.vector FROM vectors v JOIN records r USING (id) WHERE r.key = ?"
 

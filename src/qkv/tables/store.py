@@ -338,6 +338,10 @@ class Tables:
             return {ids[0]: row} if row else {}
         return {id: (key, *rest) for id, key, *rest in self.all(sql.RECORDS, json.dumps(ids))}
 
+    def keys(self, ids: Sequence[int]) -> dict[int, str]:
+        """Keys of records by id; ids that are gone are missing."""
+        return dict(self.all(sql.KEYS, json.dumps(ids)))
+
     def put(
         self,
         keys: Sequence[str],
