@@ -87,9 +87,19 @@ class Row:
 
 
 def interleave(
-    tasks: Mapping[str, Callable[[], object]], rounds: int, *, warm: int = 2
+    tasks: Mapping[str, Callable[[], object]], rounds: int, *, warm: int = 2, pause: float = 0.0
 ) -> dict[str, Times]:
     """Time tasks in turns, beginning each round with another one.
+
+    Parameters
+    ----------
+    tasks : dict of str to callable
+    rounds : int
+    warm : int
+        Calls of each that are not timed.
+    pause : float
+        Seconds to sleep before each. Threads of one library go on spinning for a while after
+        their work; where tasks come from several libraries, they must not take each other's cores.
 
     Returns
     -------
@@ -105,6 +115,7 @@ def interleave(
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
             task = tasks[name]
+            time.sleep(pause)
             start = time.perf_counter()
             task()
             times[name][turn] = time.perf_counter() - start

@@ -62,7 +62,7 @@ def _search(data: Data, m: int, setup: Setup) -> Row:
         "sgemm 2048³": square,
     }
     size = data.K.nbytes / 1e6
-    times = interleave(tasks | peers | readers(size), setup.rounds(60 if m == 1 else 10))
+    times = interleave(tasks | peers | readers(size), setup.rounds(60 if m == 1 else 10), pause=0.1)
     read, _ = fastest_read(times)
     rate = square_flops / float(np.median(times["sgemm 2048³"]))
     multiply = 2.0 * m * data.K.size / rate
@@ -80,8 +80,7 @@ def _search(data: Data, m: int, setup: Setup) -> Row:
 def _peers(data: Data, queries: Floats) -> dict[str, Callable[[], object]]:
     """Exact neighbours by others, where they are installed: `pip install --group bench`."""
     peers: dict[str, Callable[[], object]] = {}
-    # Their idle OpenMP threads would otherwise spin on the cores that NumPy is about to use.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    _tell_the_cpu()
     try:
         import faiss
     except ImportError:
@@ -99,3 +98,15 @@ def _peers(data: Data, queries: Floats) -> dict[str, Callable[[], object]]:
         model = NearestNeighbors(n_neighbors=K, algorithm="brute").fit(data.K)
         peers["scikit-learn"] = lambda: model.kneighbors(queries)
     return peers
+
+
+def _tell_the_cpu() -> None:
+    """The OpenBLAS in faiss's wheel is old and takes a new CPU for a Pentium 4: tell it better."""
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return
+    for library in threadpool_info():
+        if library.get("internal_api") == "openblas":  # NumPy's, which is loaded already
+            os.environ.setdefault("OPENBLAS_CORETYPE", library["architecture"])
+            return

@@ -97,6 +97,20 @@ def test_the_mean_of_vectors_is_over_every_record(n):
     assert answer.confidence == pytest.approx(1 - 1 / min(n, 10) if n <= 10 else 1, abs=0.15)
 
 
+@pytest.mark.parametrize("settings", [{}, {"decoding": "euclidean", "imagination": 1.0}])
+def test_a_cleared_store_forgets_what_its_values_meant(settings):
+    first = {"a": "cat", "b": "dog", "c": "rabbit"}
+    then = {"x": "monday", "y": "friday", "z": "cat"}
+    db = Database(first, encoder="hashing", **settings)
+    db.attend("w", temperature=INF)
+    db.clear()
+    db.update(then)
+    fresh = Database(then, encoder="hashing", **settings).attend("w", temperature=INF)
+    again = db.attend("w", temperature=INF)
+    assert [c.value for c in again.candidates] == [c.value for c in fresh.candidates]
+    np.testing.assert_allclose(again.output, fresh.output, atol=1e-6)
+
+
 def test_equal_vectors_are_one_value():
     one = np.array([1.0, 2.0])
     db = Database(encoder=None)

@@ -788,11 +788,16 @@ def test_tables_that_do_not_match(ask, damage, file):
 # ── files that cannot be written ─────────────────────────────────────────────────────────────
 
 UNPRIVILEGED = """
-import os, sys
+import os, sys, tempfile
 path = sys.argv[1]
-import qkv
 from qkv import Database
 from qkv.errors import ReadOnlyFile
+# Whatever is imported late is imported now: the other user may not be let near the interpreter.
+with (
+    tempfile.TemporaryDirectory() as folder,
+    Database({"a": 1}, path=folder + "/store.qkv", encoder="hashing", lexicon=None) as db,
+):
+    db.attend("b"), db.search("b")
 if os.getuid() == 0:
     os.setgroups([])
     os.setgid(65534)

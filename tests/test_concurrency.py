@@ -471,7 +471,8 @@ def test_a_writer_that_waits_too_long_is_told_for_whom(write, path, spawn):
 # ── forks ────────────────────────────────────────────────────────────────────────────────────
 
 FORK = """
-import os, sys, threading, time
+import os, sys, threading, time, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks beside threads
 from qkv import Database
 path = sys.argv[1]
 

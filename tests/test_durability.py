@@ -168,7 +168,8 @@ def test_two_hundred_killed_writers_lose_nothing_that_was_acknowledged(tmp_path)
 #: Forks a writer that kills itself before the n-th SQL statement of one update, for more and more
 #: n, until an update returns; prints after each what another process finds in the file.
 EVERY_STATEMENT = """
-import itertools, os, signal, sys
+import itertools, os, signal, sys, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks beside threads
 from qkv import Database
 
 path, size, stride = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])

@@ -40,7 +40,7 @@ from qkv.ranking import top_k
 from qkv.rows import Rows
 from qkv.snapshot import Snapshot
 from qkv.types import Floats, Integers, Origin, Value
-from qkv.values import Kind
+from qkv.values import Distinct, Kind
 
 __all__ = ["Answered", "Asked", "Decoding", "Found", "Head", "Meanings", "answer", "values_of"]
 
@@ -99,40 +99,56 @@ class Asked:
     count: int
 
 
+class _Known:
+    """What was looked up for the text values of one numbering of distinct values."""
+
+    def __init__(self, distinct: Distinct) -> None:
+        self.distinct = distinct
+        self.places = np.zeros(0, dtype=np.int64)
+        self.vectors: dict[str, Rows] = {}
+
+
 class Meanings:
     """φ of a store's text values and, for the relation head, what each record adds to its key.
 
-    Grows with the store; made once per lexicon.
+    Grows with the store's distinct values, and begins anew when they do. Threads may read at once:
+    one may replace what another has just made, by something as good.
     """
 
     def __init__(self, lexicon: Lexicon) -> None:
         self.lexicon = lexicon
-        self._vectors: dict[str, Rows] = {}
-        self._places = np.zeros(0, dtype=np.int64)
+        self._known = _Known(Distinct())
         self._offsets: tuple[int, Floats] | None = None
+
+    def _of(self, snapshot: Snapshot) -> _Known:
+        known = self._known
+        if known.distinct is not snapshot.distinct:
+            known = self._known = _Known(snapshot.distinct)
+        return known
 
     def places(self, snapshot: Snapshot, ids: Integers) -> Integers:
         """Row in the lexicon of each text value; −1 for what is not a word of it."""
-        places = self._places  # another thread may replace it meanwhile, by places as good
+        known = self._of(snapshot)
+        places = known.places
         if len(places) < len(ids):
-            fresh = self.lexicon.places(snapshot.distinct.stored(ids[len(places) :]))
-            places = self._places = np.concatenate((places, fresh))
+            fresh = self.lexicon.places(known.distinct.stored(ids[len(places) :]))
+            places = known.places = np.concatenate((places, fresh))
         return places[: len(ids)]
 
     def vectors(self, snapshot: Snapshot, ids: Integers, metric: str) -> Floats:
         """φ of each text value (t, d): unit vectors, or as they are for euclidean decoding."""
-        rows = self._vectors.get(metric)
-        known = 0 if rows is None else len(rows)
-        if rows is None or known < len(ids):
-            texts = snapshot.distinct.stored(ids[known:])
-            fresh = self.lexicon.embed(texts)
+        known = self._of(snapshot)
+        rows = known.vectors.get(metric)
+        start = 0 if rows is None else len(rows)
+        if rows is None or start < len(ids):
+            fresh = self.lexicon.embed(known.distinct.stored(ids[start:]))
             if metric == "euclidean":
-                places = self.places(snapshot, ids)[known:]
+                places = self.places(snapshot, ids)[start:]
                 fresh = np.where(
                     (places >= 0)[:, None], self.lexicon.vectors[np.maximum(places, 0)], fresh
                 )
             rows = Rows(fresh) if rows is None else rows.append(fresh)
-            self._vectors[metric] = rows
+            known.vectors[metric] = rows
         return rows.matrix[: len(ids)]
 
     def offsets(self, snapshot: Snapshot, keys: Sequence[str | None]) -> Floats:

@@ -241,7 +241,9 @@ class Reader:
     def _caught_up(self) -> Snapshot:
         with self._lock:
             if self._tables.version() != self._snapshot.version:
-                self._snapshot = self._snapshot.advance(self._tables, self._space.metric)
+                before, self._snapshot = self._snapshot, Snapshot.blank()
+                # Should catching up be interrupted, the next read begins from nothing.
+                self._snapshot = before.advance(self._tables, self._space.metric)
                 self._space.dimension = self._space.dimension or self._space.saved_dimension()
             return self._snapshot
 
