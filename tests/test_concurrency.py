@@ -200,7 +200,7 @@ class Beside:
 
     def write(self):
         try:
-            for n in range(250):
+            for n in range(160):
                 batch = {f"batch {n}, member {m}": n for m in range(4)}
                 self.db.update(batch)
                 self.expected.update(batch)
@@ -621,7 +621,7 @@ def work():
         time.sleep(0.0005)
 
 threading.Thread(target=work, daemon=True).start()
-for n in range(25):
+for n in range(12):
     def one():
         db[f"child {{n}}"] = n
         assert db.search(f"child {{n}}", k=1)[0].key == f"child {{n}}"
@@ -630,7 +630,7 @@ for n in range(25):
 over = True
 """
     found = forked(spawn, path, code)
-    assert {f"child {n}" for n in range(25)} <= set(found)
+    assert {f"child {n}" for n in range(12)} <= set(found)
 
 
 @needs_fork
@@ -648,7 +648,7 @@ threads = [threading.Thread(target=work) for _ in range(2)]
 for thread in threads:
     thread.start()
 try:
-    for n in range(60):
+    for n in range(40):
         def one():
             db[f"child {n}"] = n
             Database({"b": 2}, encoder="hashing", lexicon=None).search("x")
@@ -661,7 +661,7 @@ for thread in threads:
     process = spawn(FORK + code, path)
     assert process.communicate(timeout=60) == ("", "")
     with Database(path=path, lexicon=None) as db:
-        assert len(db) == 61
+        assert len(db) == 41
 
 
 @needs_fork
@@ -736,8 +736,8 @@ for n in range(rounds):
 
 @needs_fork
 def test_processes_may_begin_the_same_file_at_once(tmp_path, spawn):
-    said = finished(spawn(BEGINNINGS, tmp_path, 20, "64")).splitlines()
-    assert said == ["fine"] * 120
+    said = finished(spawn(BEGINNINGS, tmp_path, 12, "64")).splitlines()
+    assert said == ["fine"] * 72
     for file in tmp_path.glob("*.qkv"):
         with Database(path=file, encoder=HashingEncoder(64), lexicon=None) as db:
             assert set(db) == {f"key {i}" for i in range(6)}
@@ -745,7 +745,7 @@ def test_processes_may_begin_the_same_file_at_once(tmp_path, spawn):
 
 @needs_fork
 def test_only_one_encoder_begins_a_file(tmp_path, spawn):
-    finished(spawn(BEGINNINGS, tmp_path, 20, "64,128"))
+    finished(spawn(BEGINNINGS, tmp_path, 12, "64,128"))
     for file in tmp_path.glob("*.qkv"):
         opened = []
         for dimension in (64, 128):

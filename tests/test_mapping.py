@@ -260,7 +260,7 @@ class FileAgainstDict(AgainstDict):
     in_file = True
 
 
-@pytest.mark.parametrize(("machine", "runs"), [(AgainstDict, 80), (FileAgainstDict, 40)])
+@pytest.mark.parametrize(("machine", "runs"), [(AgainstDict, 60), (FileAgainstDict, 30)])
 def test_random_steps_do_what_they_do_to_a_dict(machine, runs):
     run_state_machine_as_test(
         machine,

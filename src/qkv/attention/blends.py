@@ -91,7 +91,14 @@ class Groups:
         if self.ids is None:
             output[:, start:stop] += weights
         else:
-            output += self._sum(weights, self.ids[start:stop][None, :])
+            ids = self.ids[start:stop]
+            for row, sums in zip(weights, output, strict=True):  # no index for each weight
+                np.add(
+                    sums,
+                    np.bincount(ids, weights=row, minlength=self.width),
+                    out=sums,
+                    casting="same_kind",
+                )
 
     def take(self, weights: Floats, indices: Integers) -> Floats:
         """Sum the weights at indices by group."""

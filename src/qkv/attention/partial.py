@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qkv.attention.blends import Values
-from qkv.attention.softmax import check_temperature, decay, dots, gap, null_power
+from qkv.attention.softmax import check_temperature, decay, dots, gap, null_power, product
 from qkv.errors import InputError
 from qkv.ranking import improve, merge_best
 from qkv.types import Floats, Integers
@@ -199,8 +199,10 @@ def stream(
     output = np.zeros((rows, values.width), dtype=dtype)
     indices = np.full((rows, k), -1, dtype=np.int64)
     best = np.full((rows, k), -np.inf, dtype=dtype)
-    for start, stop in _blocks(len(keys), block or max(1024, BLOCK // max(rows, 1))):
-        s = dots(queries, keys[start:stop])
+    size = min(max(1, len(keys)), block or max(1024, BLOCK // max(rows, 1)))
+    room, ones = np.empty((rows, size), dtype=dtype), np.ones(size, dtype=dtype)
+    for start, stop in _blocks(len(keys), size):
+        s = dots(queries, keys[start:stop], out=room[:, : stop - start])
         if skip is not None and len(skip):
             lo, hi = np.searchsorted(skip, (start, stop))
             s[:, skip[lo:hi] - start] = -np.inf
@@ -211,7 +213,7 @@ def stream(
         # Where no live key was met yet, subtracting 0 keeps -inf at -inf.
         s -= np.where(np.isneginf(maximum), 0, maximum)[:, None]
         powers = decay(s, temperature)
-        mass = mass * shrink + powers.sum(axis=1)
+        mass = mass * shrink + product(powers, ones[: stop - start])
         if start and (shrink != 1).any():
             output *= shrink[:, None]
         values.add(powers, start, stop, output)

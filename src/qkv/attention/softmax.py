@@ -64,22 +64,22 @@ def unit(vectors: Floats) -> Floats:
     return result
 
 
-def product(left: Floats, right: Floats) -> Floats:
+def product(left: Floats, right: Floats, out: Floats | None = None) -> Floats:
     """``left @ right``, without warnings.
 
     OpenBLAS's AVX-512 kernels compute on lanes past the end of the data and so raise "invalid
     value" flags for finite input; what enters qkv is checked at its doors instead.
     """
     with np.errstate(all="ignore"):
-        result: Floats = left @ right
+        result: Floats = np.matmul(left, right, out=out)
     return result
 
 
-def dots(queries: Floats, keys: Floats) -> Floats:
-    """Dot products (m, n) of queries (m, d) and keys (n, d)."""
+def dots(queries: Floats, keys: Floats, out: Floats | None = None) -> Floats:
+    """Dot products (m, n) of queries (m, d) and keys (n, d), into `out` where it is given."""
     if len(queries) == 1:  # a matrix-vector product reads the keys once, at memory speed
-        return product(keys, queries[0])[None, :]
-    return product(queries, keys.T)
+        return product(keys, queries[0], None if out is None else out[0])[None, :]
+    return product(queries, keys.T, out)
 
 
 def prepare(vectors: Floats, metric: Metric | str, *, side: str) -> Floats:
@@ -179,7 +179,7 @@ def decay(gaps: Floats, temperature: float) -> Floats:
         return (gaps > -np.inf).astype(gaps.dtype)
     # Overflow to -inf is the right answer, exp(-inf) = 0.
     with np.errstate(over="ignore", under="ignore"):
-        np.divide(gaps, gaps.dtype.type(max(temperature, _tiniest(gaps))), out=gaps)
+        np.multiply(gaps, gaps.dtype.type(1 / max(temperature, _tiniest(gaps))), out=gaps)
         return np.exp(gaps, out=gaps)
 
 

@@ -325,6 +325,8 @@ class Tables:
     def known(self, keys: Sequence[str]) -> set[str]:
         """Those of the keys that are in the store."""
         found: set[str] = set()
+        if len(keys) == 1:
+            return set(keys) if self.one(sql.HAS, keys[0]) else found
         for start in range(0, len(keys), sql.AT_ONCE):
             part = list(keys[start : start + sql.AT_ONCE])
             part += part[:1] * (sql.AT_ONCE - len(part))
