@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import numpy as np
@@ -80,7 +79,6 @@ def _search(data: Data, m: int, setup: Setup) -> Row:
 def _peers(data: Data, queries: Floats) -> dict[str, Callable[[], object]]:
     """Exact neighbours by others, where they are installed: `pip install --group bench`."""
     peers: dict[str, Callable[[], object]] = {}
-    _tell_the_cpu()
     try:
         import faiss
     except ImportError:
@@ -98,15 +96,3 @@ def _peers(data: Data, queries: Floats) -> dict[str, Callable[[], object]]:
         model = NearestNeighbors(n_neighbors=K, algorithm="brute").fit(data.K)
         peers["scikit-learn"] = lambda: model.kneighbors(queries)
     return peers
-
-
-def _tell_the_cpu() -> None:
-    """The OpenBLAS in faiss's wheel is old and takes a new CPU for a Pentium 4: tell it better."""
-    try:
-        from threadpoolctl import threadpool_info
-    except ImportError:
-        return
-    for library in threadpool_info():
-        if library.get("internal_api") == "openblas":  # NumPy's, which is loaded already
-            os.environ.setdefault("OPENBLAS_CORETYPE", library["architecture"])
-            return

@@ -561,3 +561,19 @@ def test_views_find_vectors():
     assert vector in db.values()
     assert vector + 1 not in db.values()
     assert "text" in db.values()
+
+
+def test_items_and_values_go_backward_too():
+    records = {f"key {n}": n for n in range(2500)}
+    db = Database(records, encoder="hashing", lexicon=None)
+    assert list(reversed(db.items())) == list(reversed(records.items()))
+    assert list(reversed(db.values())) == list(reversed(records.values()))
+
+
+def test_looking_for_an_absent_key_to_delete_writes_nothing(tmp_path):
+    with Database({"a": 1}, path=tmp_path / "s.qkv", encoder="hashing", lexicon=None) as db:
+        before = db._tables.version()
+        assert db.pop("b", 7) == 7
+        with pytest.raises(KeyError):
+            del db["b"]
+        assert db._tables.version() == before

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from qkv.attention import Groups, prepare
+from qkv.errors import CorruptFile
 from qkv.indexes import FlatIndex, Index
 from qkv.tables import Changes, Tables
 from qkv.types import Floats, Integers, Metric
@@ -136,6 +137,9 @@ def _grouped(ids: Integers, distinct: Distinct) -> Groups:
 
 
 def _keys(vectors: Sequence[bytes | None], metric: Metric) -> Floats:
+    sizes = {len(vector) if isinstance(vector, bytes) else 0 for vector in vectors}
+    if len(sizes) != 1 or max(sizes) == 0 or max(sizes) % 4:
+        raise CorruptFile("vectors of different lengths are in the file; restore it from a copy")
     matrix = np.frombuffer(b"".join(vectors), dtype="<f4")  # type: ignore[arg-type]
     # Under cosine the length of a stored vector says how much of the text was understood.
     scored_as = Metric.DOT if metric is Metric.COSINE else metric
@@ -154,10 +158,14 @@ def _read(changes: Changes, metric: Metric) -> Snapshot:
         if row == 0:
             keys = np.empty((changes.total, block.shape[1]), dtype=np.float32)
         stop = row + len(block)
+        if stop > changes.total or block.shape[1] != keys.shape[1]:
+            break
         keys[row:stop] = block
         records[row:stop] = batch.ids
         groups[row:stop] = [distinct.add(kind, stored) for kind, stored in batch.values]
         row = stop
+    if row != changes.total:
+        raise CorruptFile("the file's count of records is not theirs; restore it from a copy")
     return Snapshot(
         changes.version,
         FlatIndex(keys),

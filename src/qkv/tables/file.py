@@ -15,15 +15,13 @@ from qkv.errors import (
     ReadOnlyFile,
 )
 
-__all__ = ["check_beginning", "check_end", "translated"]
+__all__ = ["MEND", "check_beginning", "check_end", "translated"]
 
 _MAGIC = b"SQLite format 3\0"
 #: Bytes of the smallest page, and so of the smallest database.
 _SMALLEST = 512
-_CUT = (
-    "{path} was cut short or overwritten ({error}); restore it from a copy, or save what is left "
-    "with: sqlite3 FILE .recover"
-)
+MEND = "restore it from a copy, or save what is left with: sqlite3 FILE .recover"
+_CUT = "{path} was cut short or overwritten ({error}); " + MEND
 _OTHER = "{path} is not a qkv database; to load records from it: qkv import STORE {path}"
 
 
@@ -77,7 +75,7 @@ def translated(
             "repeat it"
         )
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return ReadOnlyFile(f"{where} cannot be opened for writing: {error}")
+        return ReadOnlyFile(f"{where} cannot be opened or written here: {error}")
     if name.startswith("SQLITE_NOTADB"):
         return NotADatabase(_OTHER.format(path=where))
     if name.startswith("SQLITE_CORRUPT"):

@@ -37,7 +37,7 @@ GET = "SELECT kind, value FROM records WHERE key = ?"
 HAS = "SELECT 1 FROM records WHERE key = ?"
 COUNT = "SELECT count FROM clock"
 PAGE = "SELECT id, key, kind, value FROM records WHERE id > ? ORDER BY id LIMIT 1000"
-PAGE_BACK = "SELECT id, key FROM records WHERE id < ? ORDER BY id DESC LIMIT 1000"
+PAGE_BACK = "SELECT id, key, kind, value FROM records WHERE id < ? ORDER BY id DESC LIMIT 1000"
 # Keys are asked for by placeholders: json_each would cut them at a NUL character.
 AT_ONCE = 500
 KNOWN = f"SELECT key FROM records WHERE key IN ({','.join('?' * AT_ONCE)})"  # noqa: S608

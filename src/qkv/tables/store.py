@@ -16,20 +16,21 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from qkv.errors import (
     Closed,
+    CorruptFile,
     FileError,
     NewerFormat,
     NotADatabase,
     ReadOnlyFile,
 )
 from qkv.tables import statements as sql
-from qkv.tables.file import check_beginning, check_end, translated
+from qkv.tables.file import MEND, check_beginning, check_end, translated
 from qkv.values import Stored
 
 __all__ = ["Batch", "Changes", "Tables"]
@@ -86,8 +87,9 @@ class Tables:
         self._connection: sqlite3.Connection | None = None
         self._open = True
         self._still: tuple[int, ...] | None = None
-        self._connect()
-        _OPEN.add(self)
+        with _GATE:  # no fork between the two
+            self._connect()
+            _OPEN.add(self)
 
     # ── opening and closing ──────────────────────────────────────────────────────────────────
 
@@ -95,22 +97,24 @@ class Tables:
         self._writer = f"{os.getpid()} {Path(sys.argv[0]).name or 'python'}"
         self._still = None
         uri = ":memory:" if self._file is None else self._checked_uri(self._file)
-        with self._errors():
-            connection = sqlite3.connect(
-                uri,
-                timeout=self._timeout,
-                isolation_level=None,
-                check_same_thread=False,
-                uri=True,
-                cached_statements=64,
-            )
-            self._connection = connection
-            try:
-                self._prepare(connection)
-            except BaseException:
-                connection.close()
-                self._connection = None
-                raise
+        with self._errors(), _GATE:
+            self._connection = self._opened(uri)
+
+    def _opened(self, uri: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            uri,
+            timeout=self._timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=True,
+            cached_statements=64,
+        )
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _checked_uri(self, path: Path) -> str:
         if path.is_dir():
@@ -315,8 +319,8 @@ class Tables:
             yield page
             last = page[-1][0]
 
-    def pages_back(self) -> Iterator[list[tuple[int, str]]]:
-        """All records (id, key) in reverse order, a thousand at a time."""
+    def pages_back(self) -> Iterator[list[tuple[int, str, str, Stored]]]:
+        """The same in reverse order."""
         last = sys.maxsize
         while page := self.all(sql.PAGE_BACK, last):
             yield page
@@ -387,6 +391,8 @@ class Tables:
 
     def pop(self, key: str) -> tuple[str, Stored] | None:
         """Delete a record and return its kind and stored value; None if there is none."""
+        if self.one(sql.HAS, key) is None:
+            return None  # no reason to wait for another writer
         with self.writing() as (connection, version):
             row = connection.execute(sql.POP, (key,)).fetchone()
             if row is None:
@@ -456,9 +462,9 @@ class Tables:
 
     def _who(self) -> str:
         try:
-            with sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True) as reader:  # type: ignore[union-attr]
+            uri = f"{self._file.resolve().as_uri()}?mode=ro"  # type: ignore[union-attr]
+            with _GATE, closing(sqlite3.connect(uri, uri=True)) as reader:
                 (writer,) = reader.execute(sql.WRITER).fetchone()
-            reader.close()
         except sqlite3.Error:
             return "unknown"
         pid, _, program = writer.partition(" ")
@@ -466,21 +472,33 @@ class Tables:
 
 
 _OPEN: weakref.WeakSet[Tables] = weakref.WeakSet()
+#: Held while a file is opened, and during a fork: SQLite locks things of its own meanwhile.
+_GATE = threading.RLock()
 #: Stores that are held during a fork, and connections that must never be closed after one.
 _HELD: list[Tables] = []
 _KEPT: list[sqlite3.Connection] = []
 
 
 def _before_fork() -> None:
-    _HELD[:] = sorted(_OPEN, key=id)
-    for tables in _HELD:
-        tables._before_fork()
+    # Stores first, the gate last, as one that opens its file again takes them; once more if
+    # another store was opened meanwhile.
+    while True:
+        with _GATE:
+            fresh = [tables for tables in _OPEN if tables not in _HELD]
+        for tables in fresh:
+            tables._before_fork()
+            _HELD.append(tables)
+        _GATE.acquire()
+        if all(tables in _HELD for tables in _OPEN):
+            return
+        _GATE.release()
 
 
 def _after_fork(*, child: bool) -> None:
     for tables in _HELD:
         tables._after_fork(child=child)
     _HELD.clear()
+    _GATE.release()
 
 
 if hasattr(os, "register_at_fork"):
@@ -504,5 +522,5 @@ def _everything(connection: sqlite3.Connection) -> Iterator[Batch]:
         blobs = vectors.fetchmany(_BATCH)
         ids, kinds, stored = zip(*rows, strict=True)
         if ids != tuple(id for id, _ in blobs):
-            raise sqlite3.DatabaseError("records and vectors do not match")
+            raise CorruptFile("records and vectors do not match; " + MEND)
         yield Batch(list(ids), list(zip(kinds, stored, strict=True)), [blob for _, blob in blobs])

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import ItemsView as _ItemsView
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
-from collections.abc import ValuesView as _ValuesView
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 
 from qkv.answers import Decoding, Head
 from qkv.attention import check_metric, check_temperature
+from qkv.database.arguments import (
+    Records,
+    batch,
+    check_decoding,
+    check_imagination,
+    check_null,
+    check_timeout,
+    pairs,
+    storable,
+)
+from qkv.database.views import ItemsView, ValuesView
 from qkv.encoders import Encoder, Progress, resolve
-from qkv.errors import InputError, RecordError
+from qkv.errors import InputError
 from qkv.lexicon import Lexicon
 from qkv.reader import SHOWN, Reader, check_head
 from qkv.space import Query, Space, check_key, check_query
 from qkv.tables import GET, HAS, VECTOR, Durability, Tables
-from qkv.types import Attention, Floats, Metric, Origin, Value
+from qkv.types import Attention, Floats, Match, Metric, Origin, Value
 from qkv.values import from_stored, same, to_stored
 
 __all__ = ["Database"]
-
-Records: TypeAlias = "Mapping[str, Value] | Iterable[tuple[str, Value]]"
 
 
 class Database(MutableMapping[str, Value]):
@@ -102,11 +109,11 @@ class Database(MutableMapping[str, Value]):
     ) -> None:
         if not isinstance(temperature, str) or temperature != "auto":
             temperature = check_temperature(temperature)
-        null, timeout = _check_null(null), _check_timeout(timeout)
+        null, timeout = check_null(null), check_timeout(timeout)
         if durability not in ("normal", "full"):
             raise InputError(f"durability is 'normal' or 'full', not {durability!r}")
         decoded = Decoding(
-            check_head(head), _check_imagination(imagination), _check_decoding(decoding)
+            check_head(head), check_imagination(imagination), check_decoding(decoding)
         )
         if encoder is not None and encoder != "auto":
             resolve(encoder)  # a wrong name must not leave an empty file behind
@@ -171,13 +178,13 @@ class Database(MutableMapping[str, Value]):
     # ── a dict, exactly ──────────────────────────────────────────────────────────────────────
 
     def __getitem__(self, key: str) -> Value:
-        row = self._tables.one(GET, key) if _storable(key) else None
+        row = self._tables.one(GET, key) if storable(key) else None
         if row is None:
             raise KeyError(key)
         return from_stored(*row)
 
     def __contains__(self, key: object) -> bool:
-        return _storable(key) and self._tables.one(HAS, key) is not None
+        return storable(key) and self._tables.one(HAS, key) is not None
 
     def __len__(self) -> int:
         return len(self._tables)
@@ -189,7 +196,7 @@ class Database(MutableMapping[str, Value]):
 
     def __reversed__(self) -> Iterator[str]:
         for page in self._tables.pages_back():
-            for _, key in page:
+            for _, key, _, _ in page:
                 yield key
 
     def items(self) -> ItemsView:
@@ -204,7 +211,7 @@ class Database(MutableMapping[str, Value]):
         self.put(key, value)
 
     def __delitem__(self, key: str) -> None:
-        if not _storable(key) or self._tables.pop(key) is None:
+        if not storable(key) or self._tables.pop(key) is None:
             raise KeyError(key)
 
     def __eq__(self, other: object) -> bool:
@@ -235,7 +242,7 @@ class Database(MutableMapping[str, Value]):
 
     def pop(self, key: str, default: Any = _MISSING) -> Value:
         """Delete a record and return its value; the default, or KeyError, if there is none."""
-        row = self._tables.pop(key) if _storable(key) else None
+        row = self._tables.pop(key) if storable(key) else None
         if row is not None:
             return from_stored(*row)
         if default is self._MISSING:
@@ -252,10 +259,9 @@ class Database(MutableMapping[str, Value]):
 
     def setdefault(self, key: str, default: Value = None) -> Value:
         """Return the value of a key, putting the default there first if there is none."""
-        row = self._tables.one(GET, key) if _storable(key) else None
-        if row is None:
+        # Again, should another writer delete it between the two.
+        while (row := self._tables.one(GET, key) if storable(key) else None) is None:
             self._write([(key, default)], None, None, replace=False)
-            row = self._tables.one(GET, key)
         return from_stored(*row)
 
     def clear(self) -> None:
@@ -314,9 +320,7 @@ class Database(MutableMapping[str, Value]):
         InputError
             If any of them cannot be stored.
         """
-        pairs = _pairs(records)
-        pairs += more.items()
-        self._write(pairs, vectors, progress)
+        self._write([*pairs(records), *more.items()], vectors, progress)
 
     def _write(
         self,
@@ -345,7 +349,7 @@ class Database(MutableMapping[str, Value]):
 
     def vector(self, key: str) -> Floats:
         """The vector of a stored key, as it is scored: array (d,), float32."""
-        row = self._tables.one(VECTOR, key) if _storable(key) else None
+        row = self._tables.one(VECTOR, key) if storable(key) else None
         if row is None:
             raise KeyError(key)
         return np.frombuffer(row[0], dtype="<f4").copy()
@@ -442,13 +446,17 @@ class Database(MutableMapping[str, Value]):
         >>> round(sum(w.weight for w in a.weights) + a.rest + a.null, 6)
         1.0
         """
-        queries, single = _batch(q)
+        queries, single = batch(q)
         answers = self._reader.attend(
             queries, n, strict=strict, top_k=top_k, temperature=temperature, head=head
         )
         return answers[0] if single else answers
 
-    def search(self, q: Query | Sequence[Query], k: int = 10) -> Any:
+    @overload
+    def search(self, q: Query, k: int = 10) -> list[Match]: ...  # type: ignore[overload-overlap]
+    @overload
+    def search(self, q: Sequence[Query], k: int = 10) -> list[list[Match]]: ...
+    def search(self, q: Query | Sequence[Query], k: int = 10) -> list[Match] | list[list[Match]]:
         """The records themselves, ranked by how alike their keys and the query are.
 
         Parameters
@@ -467,125 +475,6 @@ class Database(MutableMapping[str, Value]):
         >>> [match.key for match in db.search("cats", k=1)]
         ['cat']
         """
-        queries, single = _batch(q)
+        queries, single = batch(q)
         found = self._reader.search(queries, k)
         return found[0] if single else found
-
-
-class ItemsView(_ItemsView[str, Value]):
-    """Pairs of key and value, read a page at a time."""
-
-    _mapping: Database
-
-    def __contains__(self, item: object) -> bool:
-        if not isinstance(item, tuple) or len(item) != 2 or item[0] not in self._mapping:
-            return False
-        return same(self._mapping[item[0]], item[1])
-
-    def __iter__(self) -> Iterator[tuple[str, Value]]:
-        for page in self._mapping._tables.pages():
-            for _, key, kind, stored in page:
-                yield key, from_stored(kind, stored)
-
-
-class ValuesView(_ValuesView[Value]):
-    """Values, read a page at a time."""
-
-    _mapping: Database
-
-    def __contains__(self, value: object) -> bool:
-        return any(same(one, value) for one in self)
-
-    def __iter__(self) -> Iterator[Value]:
-        for page in self._mapping._tables.pages():
-            for _, _, kind, stored in page:
-                yield from_stored(kind, stored)
-
-
-# ── checks ───────────────────────────────────────────────────────────────────────────────────
-
-
-def _storable(key: object) -> bool:
-    """Whether a key could be in a store at all: others are absent, they are no error."""
-    if not isinstance(key, str):
-        hash(key)  # an unhashable key is a TypeError, as in any dict
-        return False
-    return key.isascii() or _encodable(key)
-
-
-def _encodable(key: str) -> bool:
-    try:
-        key.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _batch(q: Query | Sequence[Query]) -> tuple[list[Query], bool]:
-    """Queries, checked, and whether there was just one."""
-    if isinstance(q, str) or (isinstance(q, np.ndarray) and q.ndim != 2):
-        return [check_query(q)], True
-    many: Any = q
-    if isinstance(many, bytes | Mapping) or not isinstance(many, Iterable):
-        many = [many]  # no list of queries: let the check say so
-    return [check_query(one) for one in many], False
-
-
-def _pairs(records: Records) -> list[tuple[str, Value]]:
-    if isinstance(records, Mapping):
-        return list(records.items())
-    keys = getattr(records, "keys", None)
-    if keys is not None:
-        return [(key, records[key]) for key in keys()]  # type: ignore[index]
-    pairs = []
-    for position, pair in enumerate(records):
-        try:
-            key, value = pair
-        except (TypeError, ValueError):
-            raise RecordError(
-                f"record {position} is no pair of key and value: {pair!r:.60}; give a mapping, or "
-                "pairs like ('cat', 'animal')"
-            ) from None
-        pairs.append((key, value))
-    return pairs
-
-
-def _check_imagination(share: float | Literal["auto"]) -> float | None:
-    if share == "auto":
-        return None
-    value = _number(share)
-    if not 0 <= value <= 1:
-        raise InputError(f"imagination is a share from 0 to 1, or 'auto', not {share!r}")
-    return value
-
-
-def _check_null(null: float | None) -> float | None:
-    if null is None:
-        return None
-    value = _number(null)
-    if np.isnan(value):
-        raise InputError(f"null is a score, or None for no null record, not {null!r}")
-    return value
-
-
-def _check_timeout(timeout: float) -> float:
-    value = _number(timeout)
-    if not 0 <= value < 1e6:
-        raise InputError(f"timeout is a number of seconds from 0 up, not {timeout!r}")
-    return value
-
-
-def _number(value: Any) -> float:
-    """The value as a float; NaN for what is no number."""
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return float("nan")
-
-
-def _check_decoding(metric: str) -> Literal["cosine", "euclidean"]:
-    if metric == "cosine":
-        return "cosine"
-    if metric == "euclidean":
-        return "euclidean"
-    raise InputError(f"decoding is 'cosine' or 'euclidean', not {metric!r}")

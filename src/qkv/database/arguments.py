@@ -1,0 +1,116 @@
+"""What callers give: batches, records, options, checked and brought into one form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from qkv.errors import InputError, RecordError
+from qkv.space import Query, check_query
+from qkv.types import Value
+
+__all__ = [
+    "Records",
+    "batch",
+    "check_decoding",
+    "check_imagination",
+    "check_null",
+    "check_timeout",
+    "pairs",
+    "storable",
+]
+
+Records: TypeAlias = "Mapping[str, Value] | Iterable[tuple[str, Value]]"
+
+
+def storable(key: object) -> bool:
+    """Whether a key could be in a store at all: others are absent, they are no error."""
+    if not isinstance(key, str):
+        hash(key)  # an unhashable key is a TypeError, as in any dict
+        return False
+    return key.isascii() or _encodable(key)
+
+
+def _encodable(key: str) -> bool:
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def batch(q: Query | Sequence[Query]) -> tuple[list[Query], bool]:
+    """Queries, checked, and whether there was just one."""
+    if isinstance(q, str) or (isinstance(q, np.ndarray) and q.ndim != 2):
+        return [check_query(q)], True
+    many: Any = q
+    if isinstance(many, bytes | Mapping) or not isinstance(many, Iterable):
+        many = [many]  # no list of queries: let the check say so
+    return [check_query(one) for one in many], False
+
+
+def pairs(records: Records) -> list[tuple[str, Value]]:
+    """Records as pairs, from whatever `dict.update` takes."""
+    if isinstance(records, Mapping):
+        return list(records.items())
+    keys = getattr(records, "keys", None)
+    if keys is not None:
+        return [(key, records[key]) for key in keys()]  # type: ignore[index]
+    pairs = []
+    for position, pair in enumerate(records):
+        try:
+            key, value = pair
+        except (TypeError, ValueError):
+            raise RecordError(
+                f"record {position} is no pair of key and value: {pair!r:.60}; give a mapping, or "
+                "pairs like ('cat', 'animal')"
+            ) from None
+        pairs.append((key, value))
+    return pairs
+
+
+def check_imagination(share: float | Literal["auto"]) -> float | None:
+    """Return the share, None for ``"auto"``, or raise an InputError."""
+    if share == "auto":
+        return None
+    value = _number(share)
+    if not 0 <= value <= 1:
+        raise InputError(f"imagination is a share from 0 to 1, or 'auto', not {share!r}")
+    return value
+
+
+def check_null(null: float | None) -> float | None:
+    """Return the score of the null record, or raise an InputError."""
+    if null is None:
+        return None
+    value = _number(null)
+    if np.isnan(value):
+        raise InputError(f"null is a score, or None for no null record, not {null!r}")
+    return value
+
+
+def check_timeout(timeout: float) -> float:
+    """Return the seconds, or raise an InputError."""
+    value = _number(timeout)
+    if not 0 <= value < 1e6:
+        raise InputError(f"timeout is a number of seconds from 0 up, not {timeout!r}")
+    return value
+
+
+def _number(value: Any) -> float:
+    """The value as a float; NaN for what is no number."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+def check_decoding(metric: str) -> Literal["cosine", "euclidean"]:
+    """Return the metric of decoding, or raise an InputError."""
+    if metric == "cosine":
+        return "cosine"
+    if metric == "euclidean":
+        return "euclidean"
+    raise InputError(f"decoding is 'cosine' or 'euclidean', not {metric!r}")
