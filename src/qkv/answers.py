@@ -193,7 +193,11 @@ def _all_vectors(snapshot: Snapshot) -> Floats | None:
 
 
 class Found(NamedTuple):
-    """A candidate whose keys are not looked up yet; `id` is −1 for a value that nobody stored."""
+    """A candidate that is not looked up yet.
+
+    One that is stored has the number of its distinct value; one that nobody stored has the value
+    itself, and the number −1.
+    """
 
     value: Value
     probability: float
@@ -238,7 +242,7 @@ def answer(
         One for each query.
     """
     if _all_vectors(snapshot) is not None:
-        return _dense(snapshot, read, asked.count, decoding)
+        return _dense(read, asked.count, decoding)
     width = snapshot.groups.width
     masses = read.output[:, :width].astype(np.float64)
     imagined: list[_Imagined] = []
@@ -251,12 +255,10 @@ def answer(
     vectors = snapshot.distinct.of_kind(Kind.VECTOR, width)
     if len(vectors):
         imagined += _vector(snapshot, masses, vectors, decoding)
-    return [
-        _ranked(snapshot, masses[row], row, imagined, asked.count) for row in range(len(masses))
-    ]
+    return [_ranked(masses[row], row, imagined, asked.count) for row in range(len(masses))]
 
 
-def _dense(snapshot: Snapshot, read: Read, count: int, decoding: Decoding) -> list[Answered]:
+def _dense(read: Read, count: int, decoding: Decoding) -> list[Answered]:
     """Answer where every record has a vector of its own: the blend, and the heaviest records.
 
     No value repeats, so the masses of values are the weights of records, and the few heaviest are
@@ -274,9 +276,7 @@ def _dense(snapshot: Snapshot, read: Read, count: int, decoding: Decoding) -> li
         read.indices.tolist(), recalled.tolist(), imagined.tolist(), blends, strict=True
     ):
         found = [
-            Found(snapshot.distinct[id], p, Origin.RECALLED, id)
-            for id, p in zip(ids, masses, strict=False)
-            if p > 0
+            Found(None, p, Origin.RECALLED, id) for id, p in zip(ids, masses, strict=False) if p > 0
         ]
         if mass > 0:
             found.append(Found(blend.astype(np.float32), mass, Origin.IMAGINED))
@@ -284,12 +284,10 @@ def _dense(snapshot: Snapshot, read: Read, count: int, decoding: Decoding) -> li
     return answers
 
 
-def _ranked(
-    snapshot: Snapshot, masses: Floats, row: int, imagined: list[_Imagined], count: int
-) -> Answered:
+def _ranked(masses: Floats, row: int, imagined: list[_Imagined], count: int) -> Answered:
     ids, best = top_k(masses[None, :], count)
     found = [
-        Found(snapshot.distinct[id], p, Origin.RECALLED, id)
+        Found(None, p, Origin.RECALLED, id)
         for id, p in zip(ids[0].tolist(), best[0].tolist(), strict=True)
         if p > 0
     ]

@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from qkv.answers import Answered, Asked, Decoding, Found, Head, Meanings, answer, values_of
+from qkv.answers import Answered, Asked, Decoding, Head, Meanings, answer, values_of
 from qkv.attention import Read, check_count, check_temperature, size_temperature
 from qkv.errors import InputError
 from qkv.lexicon import Lexicon, resolve_lexicon
@@ -206,10 +206,22 @@ class Reader:
             ]
             named = tuple(Weight(key, value(id), weight, score) for key, id, weight, score in seen)
             rest = 1.0 - null - sum(weight for _, _, weight, _ in seen)
+            speaking: dict[int, list[str]] = {-1: [key for key, _, _, _ in seen]}
+            for key, id, _, _ in seen:
+                speaking.setdefault(id, []).append(key)
             answers.append(
                 Attention(
                     query=q,
-                    candidates=tuple(_candidate(one, seen) for one in found),
+                    candidates=tuple(
+                        Candidate(
+                            one.value if one.id < 0 else value(one.id),
+                            one.probability,
+                            one.origin,
+                            tuple(speaking.get(one.id, ())),  # all, for an imagined one
+                            one.spread,
+                        )
+                        for one in found
+                    ),
                     weights=named,
                     rest=rest if rest > _ROUNDING else 0.0,
                     null=null,
@@ -251,12 +263,6 @@ class Reader:
         with self._lock:
             keys = self._tables.keys(snapshot.records.tolist())
             return meanings.offsets(snapshot, [keys.get(id) for id in snapshot.records.tolist()])
-
-
-def _candidate(found: Found, seen: list[tuple[str, int, float, float]]) -> Candidate:
-    """A candidate with the keys that speak for it: all of them for an imagined one."""
-    keys = tuple(key for key, id, _, _ in seen if found.id in (id, -1))
-    return Candidate(found.value, found.probability, found.origin, keys, found.spread)
 
 
 #: A lock that another thread held at a fork would stay locked in the child for ever.

@@ -240,6 +240,8 @@ class Tables:
     # ── statements ───────────────────────────────────────────────────────────────────────────
 
     def _sql(self) -> sqlite3.Connection:
+        if self._connection is not None and self._still is None:
+            return self._connection  # nearly always
         if not self._open:
             raise Closed("the database is closed; open it again: qkv.Database(path=...)")
         if self._still is not None and self._still != self._signature() and self._connection:
@@ -253,8 +255,11 @@ class Tables:
 
     def one(self, statement: str, *values: Any) -> Any:
         """First row of a query, or None."""
-        with self._errors(), self._lock:
-            return self._sql().execute(statement, values).fetchone()
+        try:  # what `_errors` does, without the price of a context manager: this is `db[key]`
+            with self._lock:
+                return self._sql().execute(statement, values).fetchone()
+        except sqlite3.Error as error:
+            raise translated(error, self.path, self._timeout, self._who) from error
 
     def all(self, statement: str, *values: Any) -> list[Any]:
         """All rows of a query."""
