@@ -48,6 +48,12 @@ def test_the_defaults_answer_what_a_person_would(query):
     assert db.attend(query).origin is Origin.RECALLED
 
 
+@pytest.mark.parametrize("glove", [0.2, 0.3, 0.4, 0.5, 0.6])
+def test_the_answers_do_not_hang_on_the_weights_of_the_heads(glove):
+    db = Database(RECORDS, encoder=f"glove:{glove}+use:{1 - glove}")
+    assert {query: db.query(query, 1)[0] for query in QUERIES} == ANSWERS
+
+
 def test_imagined_words_are_labelled():
     answer = article_database().attend("rhombus")
     origins = [c.origin for c in answer.candidates[:5]]
