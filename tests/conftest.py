@@ -1,4 +1,4 @@
-"""Fixtures that several suites share."""
+"""What the suites share: fixtures, and how hypothesis runs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Shared machines are slow at times: no single example has a deadline.
+settings.register_profile("qkv", deadline=None, derandomize=True)
+settings.load_profile("qkv")
 
 
 @pytest.fixture

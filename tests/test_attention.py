@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -306,7 +306,3 @@ def test_memory_stays_bounded_by_the_block():
     tracemalloc.stop()
     assert isinstance(part, Partial)
     assert peak < 4_000_000
-
-
-settings.register_profile("qkv", deadline=None, derandomize=True)
-settings.load_profile("qkv")
