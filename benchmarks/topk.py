@@ -61,7 +61,7 @@ def _search(data: Data, m: int, setup: Setup) -> Row:
         "sgemm 2048³": square,
     }
     size = data.K.nbytes / 1e6
-    times = interleave(tasks | peers | readers(size), setup.rounds(60 if m == 1 else 10), pause=0.1)
+    times = interleave(tasks | peers | readers(size), setup.rounds(20 if m == 1 else 10), pause=0.4)
     read, _ = fastest_read(times)
     rate = square_flops / float(np.median(times["sgemm 2048³"]))
     multiply = 2.0 * m * data.K.size / rate
