@@ -9,6 +9,8 @@ from qkv.types import Floats, Integers
 __all__ = ["improve", "merge_best", "recall_at_k", "top_k"]
 
 _STRIDE = 64
+#: New hits for each of the k places beyond which a block is ranked from scratch.
+_CROWD = 4
 
 
 def top_k(scores: Floats, k: int) -> tuple[Integers, Floats]:
@@ -119,8 +121,7 @@ def improve(
 ) -> tuple[Integers, Floats]:
     """Carry a running top-k over one more block of scores.
 
-    Once a few blocks are seen, hardly any new score beats the k-th best, so only groups whose
-    maximum does are looked into.
+    Once a few blocks are seen, hardly any new score beats the k-th best; only those are ranked.
 
     Parameters
     ----------
@@ -137,34 +138,25 @@ def improve(
     """
     rows, k = indices.shape
     columns = scores.shape[1]
-    groups = columns // _STRIDE
     if k == 0 or columns == 0:
         return indices, best
-    body = groups * _STRIDE
-    floor = best[:, -1]
-    crowded = np.isneginf(floor).any() or groups == 0
-    if not crowded:
-        maxima = scores[:, :body].reshape(rows, _STRIDE, groups).max(axis=1)
-        row, group = np.nonzero(maxima > floor[:, None])
-        crowded = len(row) > 4 * k * rows
-    if crowded:
+    floor = best[:, -1:]
+    hits = None if np.isneginf(floor).any() else np.flatnonzero(scores > floor)
+    if hits is None or len(hits) > _CROWD * k * rows:
         found, found_best = top_k(scores, k)
         shifted = np.where(found >= 0, found + offset, -1)
         return merge_best(indices, best, shifted, found_best)
-    column = group[:, None] + np.arange(_STRIDE) * groups
-    row = np.repeat(row, _STRIDE)
-    tail_row, tail_column = np.nonzero(scores[:, body:] > floor[:, None])
-    row = np.concatenate((row, tail_row))
-    column = np.concatenate((column.ravel(), tail_column + body))
-    score = scores[row, column]
-    better = score > floor[row]
-    row = np.concatenate((np.repeat(np.arange(rows), k), row[better]))
-    column = np.concatenate((indices.ravel(), column[better] + offset))
-    score = np.concatenate((best.ravel(), score[better]))
-    order = np.lexsort((column, -score, row))
-    place = np.arange(len(row)) - np.searchsorted(row[order], row[order])
-    kept = order[place < k]
-    return column[kept].reshape(rows, k), score[kept].reshape(rows, k)
+    row, column = np.divmod(hits, columns)
+    counts = np.bincount(row, minlength=rows)
+    place = k + np.arange(len(hits)) - np.repeat(np.cumsum(counts) - counts, counts)
+    width = k + int(counts.max())
+    members = np.zeros((rows, width), dtype=np.int64)
+    pool = np.full((rows, width), -np.inf, dtype=best.dtype)
+    members[:, :k], pool[:, :k] = indices, best
+    members[row, place], pool[row, place] = column + offset, scores[row, column]
+    # Stable, and the columns ascend: ties go to the lower index.
+    order = np.argsort(-pool, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(members, order, axis=1), np.take_along_axis(pool, order, axis=1)
 
 
 def recall_at_k(found: Integers, truth: Integers) -> float:

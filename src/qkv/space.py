@@ -192,7 +192,11 @@ class Space:
                     f"keys have {self.dimension}; open it with the encoder that made the keys"
                 )
             encoded = iter(vectors)
-        rows = [next(encoded) if isinstance(q, str) else self._given_query(q) for q in queries]
+        else:
+            return self._given_queries(queries)
+        rows = [
+            next(encoded) if isinstance(q, str) else self._given_queries([q])[0] for q in queries
+        ]
         return np.array(rows, dtype=np.float32)
 
     def prepared(self, vectors: Floats) -> Floats:
@@ -201,9 +205,10 @@ class Space:
         metric = Metric.DOT if self.metric is Metric.COSINE else self.metric
         return prepare(vectors, metric, side="query")
 
-    def _given_query(self, q: Floats) -> Floats:
-        vector = check_vector(q, "a query", self.dimension or None)
-        return unit(vector[None, :])[0] if self.metric is Metric.COSINE else vector
+    def _given_queries(self, queries: Sequence[Query]) -> Floats:
+        dimension = self.dimension or None
+        vectors = np.array([check_vector(q, "a query", dimension) for q in queries])
+        return unit(vectors) if self.metric is Metric.COSINE else vectors
 
 
 def check_query(q: Any) -> Query:
