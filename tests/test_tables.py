@@ -6,6 +6,7 @@ import sqlite3
 
 import pytest
 
+from qkv import Database
 from qkv.errors import NewerFormat, NotADatabase
 from qkv.tables import Tables
 from qkv.tables.statements import APPLICATION_ID, MIGRATIONS
@@ -113,6 +114,24 @@ def test_a_file_says_what_it_is(tmp_path):
         assert file.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
         assert file.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     file.close()
+
+
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+def test_files_of_every_older_version_are_brought_up(tmp_path, version):
+    path = tmp_path / "s.qkv"
+    with sqlite3.connect(path) as file:
+        for step in MIGRATIONS[:version]:
+            file.executescript(step)
+        file.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        file.execute(f"PRAGMA user_version = {version}")
+        file.execute("INSERT INTO records (key, kind, value, version) VALUES ('a', 'text', 'b', 1)")
+        file.execute("INSERT INTO vectors VALUES (1, x'0000803F', 1)")
+        file.execute("UPDATE clock SET version = 1, count = 1")
+    file.close()
+    with Database(path=path, encoder=None) as db:
+        assert dict(db) == {"a": "b"}
+        assert [m.key for m in db.search("b", mode="keyword")] == ["a"]
+        assert db.metadata("a") == {}
 
 
 def test_an_empty_file_becomes_a_store(tmp_path):

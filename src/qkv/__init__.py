@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from qkv.encoders import Encoder
     from qkv.errors import QkvError
     from qkv.lexicon import Lexicon
-    from qkv.types import Attention, Candidate, Match, Metric, Origin, Weight
+    from qkv.similarity import SimilarityMatrix
+    from qkv.types import Attention, Candidate, Match, Metric, Origin, Place, Span, Weight
 
 __version__ = "0.1.0"
 
@@ -30,7 +31,10 @@ __all__ = [
     "Match",
     "Metric",
     "Origin",
+    "Place",
     "QkvError",
+    "SimilarityMatrix",
+    "Span",
     "Weight",
     "__version__",
     "errors",
@@ -45,7 +49,10 @@ _HOMES = {
     "Match": "qkv.types",
     "Metric": "qkv.types",
     "Origin": "qkv.types",
+    "Place": "qkv.types",
     "QkvError": "qkv.errors",
+    "SimilarityMatrix": "qkv.similarity",
+    "Span": "qkv.types",
     "Weight": "qkv.types",
 }
 

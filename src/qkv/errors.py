@@ -8,9 +8,12 @@ Every message says what was given, what was expected, and the line that mends it
     ├── InputError              (ValueError) an argument that cannot be used
     │   ├── TextError           empty, whitespace only, or not encodable as UTF-8
     │   ├── VectorError         wrong dimension, wrong type, NaN or infinity
-    │   └── RecordError         a key or a value of a kind that a store cannot hold
+    │   ├── RecordError         a key or a value of a kind that a store cannot hold
+    │   └── FilterError         a filter that cannot be read, or metadata that cannot be filtered
     ├── EncoderError            an encoder that is unknown, missing or misbehaves
-    │   └── EncoderMismatch     the file was written with another encoder
+    │   ├── EncoderMismatch     the file was written with another encoder
+    │   └── EndpointError       an embeddings endpoint refused, failed or answered nonsense
+    ├── MissingExtra            (ImportError) needs a package that is not installed; says which
     └── FileError               (OSError) the file itself
         ├── NotADatabase        a directory, a text file, another program's file
         ├── CorruptFile         a file that was cut short or overwritten
@@ -31,9 +34,12 @@ __all__ = [
     "DiskFull",
     "EncoderError",
     "EncoderMismatch",
+    "EndpointError",
     "FileError",
+    "FilterError",
     "InputError",
     "Locked",
+    "MissingExtra",
     "NewerFormat",
     "NotADatabase",
     "QkvError",
@@ -64,12 +70,34 @@ class RecordError(InputError, TypeError):
     """A key or a value of a kind that a store cannot hold."""
 
 
+class FilterError(InputError):
+    """A filter that cannot be read, or metadata that no filter could ask for."""
+
+
 class EncoderError(QkvError):
     """An encoder that is unknown, not installed, or returned something unusable."""
 
 
 class EncoderMismatch(EncoderError):
     """The file was written with another encoder than the one asked for."""
+
+
+class EndpointError(EncoderError):
+    """An embeddings endpoint refused, did not answer, or answered something else than vectors.
+
+    Attributes
+    ----------
+    status : int or None
+        HTTP status of the last answer; None if there was none.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class MissingExtra(QkvError, ImportError):
+    """A part of qkv needs a package that is not installed; the message has the pip line."""
 
 
 class FileError(QkvError, OSError):

@@ -1,12 +1,23 @@
-"""Choosing the best: exact top-k, and recall@k to judge an inexact one."""
+"""Choosing the best: exact top-k and fusion; and judging a ranking: recall@k, nDCG@k, MRR."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from qkv.types import Floats, Integers
 
-__all__ = ["improve", "merge_best", "recall_at_k", "top_k"]
+__all__ = [
+    "improve",
+    "mean_reciprocal_rank",
+    "merge_best",
+    "ndcg_at_k",
+    "recall_at_k",
+    "reciprocal_rank_fusion",
+    "top_k",
+    "weighted_fusion",
+]
 
 _STRIDE = 64
 #: New hits for each of the k places beyond which a block is ranked from scratch.
@@ -184,3 +195,141 @@ def recall_at_k(found: Integers, truth: Integers) -> float:
         hits += len(true_set & set(row.tolist()))
         wanted += len(true_set)
     return hits / wanted if wanted else 1.0
+
+
+def ndcg_at_k(found: Integers, relevance: Sequence[Mapping[int, float]], k: int = 10) -> float:
+    """Normalised discounted cumulative gain: how much of the relevance stands how high.
+
+    A record of relevance g at rank r gains g / log₂(r + 1); the sum over the first k ranks is
+    divided by that of the best possible ranking (Järvelin & Kekäläinen 2002; the linear gain of
+    trec_eval and BEIR), and averaged over queries.
+
+    Parameters
+    ----------
+    found : array (m, n), int
+        Records per query, best first; ``-1`` is no record. A record counts once, where it first
+        stands.
+    relevance : sequence of m dicts of int to float
+        Relevance by record, of each query; what is missing has none. A query without any is left
+        out of the mean.
+    k : int
+
+    Returns
+    -------
+    float
+        0 … 1; 1.0 when there is nothing to find.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(ndcg_at_k(np.array([[7, 8]]), [{8: 1.0}]), 4)  # 1 / log₂ 3
+    0.6309
+    """
+    shares = []
+    for row, gains in zip(found, relevance, strict=True):
+        ideal = sorted((gain for gain in gains.values() if gain > 0), reverse=True)
+        if ideal:
+            reached = [gains.get(record, 0.0) for record in dict.fromkeys(row.tolist())]
+            shares.append(_discounted(reached[:k]) / _discounted(ideal[:k]))
+    return float(np.mean(shares)) if shares else 1.0
+
+
+def _discounted(gains: Sequence[float]) -> float:
+    return float(np.array(gains) @ (1 / np.log2(np.arange(2, len(gains) + 2))))
+
+
+def mean_reciprocal_rank(found: Integers, truth: Integers) -> float:
+    """Mean over queries of 1 / rank of the first right record; 0 where none was found.
+
+    Parameters
+    ----------
+    found : array (m, n), int
+        Records per query, best first; ``-1`` is no record. n columns make it the MRR@n.
+    truth : array (m, j), int
+        The right records, in any order; ``-1`` is none. A query without any is left out.
+
+    Returns
+    -------
+    float
+        0 … 1; 1.0 when there is nothing to find.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mean_reciprocal_rank(np.array([[7, 8], [9, 5]]), np.array([[8], [9]]))
+    0.75
+    """
+    reciprocal = []
+    for row, true in zip(found, truth, strict=True):
+        wanted = true[true >= 0]
+        if len(wanted):
+            hits = np.flatnonzero(np.isin(row, wanted))
+            reciprocal.append(1 / (1 + hits[0]) if len(hits) else 0.0)
+    return float(np.mean(reciprocal)) if reciprocal else 1.0
+
+
+def reciprocal_rank_fusion(
+    rankings: Sequence[Sequence[int]], *, constant: float = 60.0
+) -> dict[int, float]:
+    """Fuse rankings by rank alone: each adds 1 / (constant + rank) to what it names.
+
+    Scores of different retrievers have no common measure; ranks do (Cormack, Clarke & Büttcher
+    2009, who also chose 60).
+
+    Parameters
+    ----------
+    rankings : sequence of sequences of int
+        Ids, best first.
+    constant : float
+        The larger, the less the first few ranks stand out.
+
+    Returns
+    -------
+    dict of int to float
+        Fused score of each id, best first; the first ranking's order decides among equals.
+
+    Examples
+    --------
+    >>> list(reciprocal_rank_fusion([[7, 8, 9], [9, 7]]))
+    [7, 9, 8]
+    """
+    fused: dict[int, float] = {}
+    for ranking in rankings:
+        for rank, id in enumerate(ranking, 1):
+            fused[id] = fused.get(id, 0.0) + 1 / (constant + rank)
+    return _best_first(fused)
+
+
+def weighted_fusion(
+    rankings: Sequence[Mapping[int, float]], weights: Sequence[float]
+) -> dict[int, float]:
+    """Fuse rankings by their scores, each brought to 0 … 1 between its worst and its best.
+
+    Parameters
+    ----------
+    rankings : sequence of dict of int to float
+        Score by id; what a ranking does not name has 0 there.
+    weights : sequence of float
+        One for each ranking.
+
+    Returns
+    -------
+    dict of int to float
+        Fused score of each id, best first.
+
+    Examples
+    --------
+    >>> weighted_fusion([{7: 0.9, 8: 0.5}, {8: 12.0, 9: 2.0}], [0.6, 0.4])
+    {7: 0.6, 8: 0.4, 9: 0.0}
+    """
+    fused: dict[int, float] = {}
+    for ranking, weight in zip(rankings, weights, strict=True):
+        worst, best = min(ranking.values(), default=0.0), max(ranking.values(), default=0.0)
+        for id, score in ranking.items():
+            scaled = (score - worst) / (best - worst) if best > worst else 1.0
+            fused[id] = fused.get(id, 0.0) + weight * scaled
+    return _best_first(fused)
+
+
+def _best_first(fused: dict[int, float]) -> dict[int, float]:
+    return dict(sorted(fused.items(), key=lambda pair: -pair[1]))

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from typing import Literal
@@ -18,13 +20,21 @@ import numpy as np
 
 from qkv.answers import Answered, Asked, Decoding, Head, Meanings, answer, values_of
 from qkv.attention import Read, check_count, check_temperature, size_temperature
-from qkv.errors import InputError
+from qkv.errors import InputError, Locked
+from qkv.filters import Filter
 from qkv.lexicon import Lexicon, resolve_lexicon
-from qkv.search import semantic
 from qkv.snapshot import Snapshot
 from qkv.space import Query, Space
-from qkv.tables import GET, Tables
-from qkv.types import Attention, Candidate, Floats, Match, Metric, Origin, Weight
+from qkv.tables import GET, ID, Tables
+from qkv.types import (
+    Attention,
+    Candidate,
+    Floats,
+    Integers,
+    Metric,
+    Origin,
+    Weight,
+)
 from qkv.values import Kind, from_stored
 
 __all__ = ["SHOWN", "Reader", "check_head"]
@@ -35,6 +45,10 @@ SHOWN = 10
 RELATION_TEMPERATURE = 0.2
 #: What is left of 1 by float32's rounding is no weight.
 _ROUNDING = 1e-6
+#: Filters whose records are remembered.
+_FILTERS = 32
+#: Records from which on a filter's fields are worth an index.
+_INDEXED = 1000
 #: Queries are read so many at a time that their masses make at most 128 MB.
 _MASSES = 1 << 25
 
@@ -71,6 +85,7 @@ class Reader:
         self._lexicon_spec = lexicon
         self._meanings: Meanings | None = None
         self._snapshot = Snapshot.blank()
+        self._passing: OrderedDict[Filter, tuple[int, Integers]] = OrderedDict()
         self._lock = threading.RLock()
         _READERS.add(self)
 
@@ -92,6 +107,7 @@ class Reader:
         top_k: int | None = None,
         temperature: float | None = None,
         head: Head | str | None = None,
+        where: Filter | None = None,
     ) -> list[Attention]:
         """Answer checked queries, with at most `count` candidates each."""
         decoding = self.decoding
@@ -104,22 +120,27 @@ class Reader:
         temperature = None if temperature is None else check_temperature(temperature)
         if decoding.head is Head.RELATION and not all(isinstance(q, str) for q in queries):
             raise InputError("the relation head moves the query's own words; ask it with text")
-        exact = [self._exact(q, temperature) if isinstance(q, str) else None for q in queries]
+        among = None if where is None else self.among(where)
+        exact = [
+            self._exact(q, temperature, among) if isinstance(q, str) else None for q in queries
+        ]
         rest = [q for q, hit in zip(queries, exact, strict=True) if hit is None]
         found: list[Attention] = []
         if rest:
-            snapshot = self._caught_up()
-            tau = self._tau(len(snapshot), decoding.head, temperature)
+            snapshot = self.snapshot()
+            rows = None if among is None else snapshot.rows(among)
+            size = len(snapshot) if rows is None else len(rows)
+            tau = self._tau(size, decoding.head, temperature)
             step = max(1, _MASSES // max(1, snapshot.groups.width))
             for start in range(0, len(rest), step):
                 part = rest[start : start + step]
-                found += self._read(snapshot, part, count, top_k, tau, decoding)
+                found += self._read(snapshot, part, count, top_k, tau, decoding, rows)
         answers = iter(found)
         return [hit if hit is not None else next(answers) for hit in exact]
 
-    def _exact(self, q: str, temperature: float | None) -> Attention | None:
+    def _exact(self, q: str, temperature: float | None, among: Integers | None) -> Attention | None:
         row = self._tables.one(GET, q)
-        if row is None:
+        if row is None or (among is not None and self._tables.one(ID, q)[0] not in among):
             return None
         value = from_stored(*row)
         return Attention(
@@ -130,6 +151,10 @@ class Reader:
             null=0.0,
             temperature=0.0 if temperature is None else temperature,
         )
+
+    def temperature_of(self, n: int) -> float:
+        """Temperature of attention over n records."""
+        return self._tau(n, Head.BLEND, None)
 
     def _tau(self, n: int, head: Head, given: float | None) -> float:
         if given is not None:
@@ -148,8 +173,9 @@ class Reader:
         top_k: int | None,
         temperature: float,
         decoding: Decoding,
+        among: Integers | None,
     ) -> list[Attention]:
-        if len(snapshot.records) == 0:
+        if len(snapshot.records if among is None else among) == 0:
             return [Attention(q, (), (), 0.0, 1.0, temperature) for q in queries]
         texts = len(snapshot.distinct.of_kind(Kind.TEXT, snapshot.groups.width)) > 0
         meanings = self.meanings() if texts else None
@@ -161,7 +187,11 @@ class Reader:
         values = values_of(snapshot, offsets)
         vectors = self._space.queries(queries)
         part = snapshot.index.partial(
-            self._space.prepared(vectors), values, temperature=temperature, k=max(SHOWN, top_k or 0)
+            self._space.prepared(vectors),
+            values,
+            temperature=temperature,
+            k=max(SHOWN, top_k or 0),
+            among=among,
         )
         if top_k is not None:
             part = part.truncate(top_k, values)
@@ -231,26 +261,30 @@ class Reader:
             )
         return answers
 
-    def search(self, queries: Sequence[Query], k: int) -> list[list[Match]]:
-        """Rank the k nearest records for each of some checked queries."""
-        k = check_count(k, "k")
-        snapshot = self._caught_up()
-        found: list[list[Match]] = [[] for _ in queries]
-        if not len(snapshot.records) or not queries:
-            return found
-        vectors = self._space.queries(queries)
-        rows, scores = semantic(snapshot.index, self._space.prepared(vectors), k)
-        rows[~vectors.any(axis=1)] = -1
-        wanted = np.unique(rows[rows >= 0])
-        records = self._tables.records(snapshot.records[wanted].tolist())
-        for matches, row, score in zip(found, rows.tolist(), scores.tolist(), strict=True):
-            for index, s in zip(row, score, strict=True):
-                record = records.get(int(snapshot.records[index])) if index >= 0 else None
-                if record is not None:
-                    matches.append(Match(record[0], from_stored(*record[1:]), s))
-        return found
+    def among(self, where: Filter) -> Integers:
+        """Ids of the records that pass a filter; remembered while the store stays as it is."""
+        with self._lock:
+            version = self._tables.version()
+            known = self._passing.pop(where, None)
+            if known is None or known[0] != version:
+                self._index_fields(where)
+                known = version, self._tables.matching(where)
+            self._passing[where] = known
+            while len(self._passing) > _FILTERS:
+                self._passing.popitem(last=False)
+            return known[1]
 
-    def _caught_up(self) -> Snapshot:
+    def _index_fields(self, where: Filter) -> None:
+        """Make indexes of the fields that a filter asks for, where that is worth it."""
+        if self._tables.read_only or len(self._tables) < _INDEXED:
+            return
+        for expression in where.fields:
+            # A filter works without; whoever is writing now must not be waited for.
+            with suppress(Locked):
+                self._tables.index_field(f"field_{expression.encode().hex()}", expression)
+
+    def snapshot(self) -> Snapshot:
+        """What attention reads, caught up with the tables."""
         with self._lock:
             if self._tables.version() != self._snapshot.version:
                 before, self._snapshot = self._snapshot, Snapshot.blank()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -68,6 +69,24 @@ class Snapshot:
     def __len__(self) -> int:
         """Records that attention can reach."""
         return len(self.index) - self.index.removed
+
+    def rows(self, ids: Integers) -> Integers:
+        """Rows of the records of these ids, ascending; those that are not there are left out."""
+        order, known = self._by_id
+        if not len(known):
+            return known
+        # A record whose vector changed has two rows; the newer one is live.
+        at = np.searchsorted(known, ids, side="right") - 1
+        found: Integers = at[(at >= 0) & (known[at] == ids)]
+        return found if order is None else np.sort(order[found])
+
+    @cached_property
+    def _by_id(self) -> tuple[Integers | None, Integers]:
+        """Rows in the order of their records, None if they are; and those records."""
+        if (np.diff(self.records) > 0).all():
+            return None, self.records
+        order = np.argsort(self.records, kind="stable")  # nearly sorted already
+        return order, self.records[order]
 
     def advance(self, tables: Tables, metric: Metric) -> Snapshot:
         """Catch up with the tables.

@@ -6,6 +6,7 @@ Agreed once, with the settings in the file, and kept: vectors of different encod
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,10 +14,13 @@ import numpy as np
 
 from qkv.attention import check_metric, prepare, unit
 from qkv.encoders import (
+    BATCH,
     DEFAULT,
+    CachedEncoder,
     Encoder,
     Progress,
     check_text,
+    costly,
     encode_all,
     encode_queries,
     fingerprint,
@@ -68,6 +72,7 @@ class Space:
         if encoder == "auto":
             spec = settings.get("encoder", DEFAULT) or None
         self.encoder = None if spec is None else _resolve_saved(spec, tables.path)
+        self._cached = _remembering(self.encoder, tables)
         mark = "" if self.encoder is None else fingerprint(self.encoder)
         if metric == "auto":
             metric = settings.get("metric", "cosine")
@@ -104,12 +109,32 @@ class Space:
         """
         if not keys:
             return []
+        # One batch is not worth remembering, unless the rest of it was remembered before.
+        if self._cached is not None and (len(keys) > BATCH or self._cached.path.exists()):
+            return self._blobs(self._capped(encode_all(self._cached, keys, progress=progress)))
+        return self._blobs(self.vectors(keys, progress))
+
+    def stored(self, keys: Sequence[str]) -> None:
+        """Forget what was remembered of keys whose vectors are in the file now."""
+        if self._cached is not None and self._cached.path.exists():
+            self._cached.discard(keys)
+            with suppress(OSError):
+                self._cached.path.parent.rmdir()  # unless others keep something there
+
+    def vectors(self, keys: list[str], progress: Progress | None = None) -> Floats:
+        """Encode keys, one or more, to vectors (n, d), as long as they shall count.
+
+        Raises
+        ------
+        VectorError
+            If the store has no encoder.
+        """
         if self.encoder is None:
             raise VectorError(
                 f"this store has no encoder, and {keys[0]!r} came without a vector; give one: "
                 "db.put(key, value, vector=...), or open the store with an encoder"
             )
-        return self._blobs(self._capped(encode_all(self.encoder, keys, progress=progress)))
+        return self._capped(encode_all(self.encoder, keys, progress=progress))
 
     def given(self, vectors: Any, count: int) -> list[bytes]:
         """Check vectors that the caller brought, and turn them into what is stored."""
@@ -248,6 +273,14 @@ def _resolve_saved(spec: str | Encoder, path: Path | None) -> Encoder:
             f"Database(path={str(path)!r}, encoder=...)"
         )
     return resolve(spec)
+
+
+def _remembering(encoder: Encoder | None, tables: Tables) -> CachedEncoder | None:
+    """What keeps the work of an interrupted update, beside the store's file."""
+    if encoder is None or not costly(encoder) or tables.path is None or tables.read_only:
+        return None
+    folder = tables.path.with_name(f"{tables.path.name}-index")
+    return CachedEncoder(encoder, folder / "encodings.sqlite", disposable=True)
 
 
 def _mismatch(path: Path | None, settings: dict[str, str], mark: str) -> EncoderMismatch:

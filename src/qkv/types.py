@@ -22,6 +22,8 @@ __all__ = [
     "Match",
     "Metric",
     "Origin",
+    "Place",
+    "Span",
     "Value",
     "Weight",
 ]
@@ -74,12 +76,60 @@ class Weight:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where one retriever put a record: its rank, from 1, and its own score."""
+
+    rank: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a record that answers.
+
+    Attributes
+    ----------
+    text
+        The part itself.
+    field
+        ``"key"`` or ``"value"``: which of the two holds it.
+    start, end
+        Where, in characters.
+    why
+        ``"keyword"``, a word of the query, or ``"semantic"``, the sentence nearest to it.
+    """
+
+    text: str
+    field: str
+    start: int
+    end: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
-    """One record that a search found: its key, its value, and its score."""
+    """One record that a search found.
+
+    Attributes
+    ----------
+    key, value
+        The record.
+    score
+        What it was ranked by: see :meth:`qkv.Database.search`.
+    metadata
+        What was stored with it; None if nothing was.
+    why
+        For each retriever that found it, ``"semantic"`` and ``"keyword"``, its rank and score.
+    spans
+        Where it answers, when asked for.
+    """
 
     key: str
     value: Value
     score: float
+    metadata: Mapping[str, Json] | None = None
+    why: Mapping[str, Place] = field(default_factory=dict)
+    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ json      ``None``, ``bool``, ``list``, ``dict``, big ints  never: weighed and r
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -24,7 +24,16 @@ from qkv.errors import RecordError, TextError, VectorError
 from qkv.rows import Rows
 from qkv.types import Floats, Integers, Value
 
-__all__ = ["Distinct", "Kind", "Stored", "check_vector", "from_stored", "same", "to_stored"]
+__all__ = [
+    "Distinct",
+    "Kind",
+    "Stored",
+    "check_vector",
+    "from_stored",
+    "same",
+    "text_of",
+    "to_stored",
+]
 
 #: A value as SQLite keeps it.
 Stored: TypeAlias = str | int | float | bytes
@@ -109,6 +118,27 @@ def from_stored(kind: str, stored: Stored) -> Value:
     if kind == Kind.VECTOR:
         return np.frombuffer(stored, _SINGLE).copy()  # type: ignore[arg-type]
     return stored
+
+
+def text_of(kind: str, stored: Stored) -> str:
+    r"""What there is to read in a stored value: a text, or all texts of a JSON value.
+
+    Examples
+    --------
+    >>> text_of(*to_stored({"title": "Bears", "year": 2020, "tags": ["woods"]}))
+    'Bears\nwoods'
+    """
+    if kind == Kind.TEXT:
+        return str(stored)
+    return "\n".join(_leaves(json.loads(str(stored)))) if kind == Kind.JSON else ""
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(part)
 
 
 def check_vector(vector: Any, what: str, dimension: int | None = None) -> Floats:

@@ -27,6 +27,9 @@ class Values(Protocol):
     def take(self, weights: Floats, indices: Integers) -> Floats:
         """Blend the records at indices (m, k; −1 is none) by weights (m, k) to (m, width)."""
 
+    def at(self, rows: Integers) -> Values:
+        """The values of these records alone."""
+
 
 @dataclass(frozen=True)
 class Nothing:
@@ -41,6 +44,11 @@ class Nothing:
         """Return an array (m, 0)."""
         del indices
         return np.zeros((len(weights), 0), dtype=weights.dtype)
+
+    def at(self, rows: Integers) -> Nothing:
+        """Return itself."""
+        del rows
+        return self
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,10 @@ class Dense:
         rows = self.matrix[np.maximum(indices, 0)]
         blended: Floats = np.einsum("mk,mkd->md", np.where(indices >= 0, weights, 0), rows)
         return blended
+
+    def at(self, rows: Integers) -> Dense:
+        """Copy these rows."""
+        return Dense(self.matrix[rows])
 
 
 @dataclass(frozen=True)
@@ -106,6 +118,10 @@ class Groups:
         ids = safe if self.ids is None else self.ids[safe]
         return self._sum(np.where(indices >= 0, weights, 0), ids)
 
+    def at(self, rows: Integers) -> Groups:
+        """The groups of these records; the output keeps a column for each group."""
+        return Groups(rows if self.ids is None else self.ids[rows], self.width)
+
     def _sum(self, weights: Floats, ids: Integers) -> Floats:
         rows = len(weights)
         columns = (ids + np.arange(rows)[:, None] * self.width).ravel()
@@ -133,6 +149,10 @@ class Beside:
     def take(self, weights: Floats, indices: Integers) -> Floats:
         """Blend each part at indices."""
         return np.hstack([part.take(weights, indices) for part in self.parts])
+
+    def at(self, rows: Integers) -> Beside:
+        """Each part's values of these records."""
+        return Beside(tuple(part.at(rows) for part in self.parts))
 
     def _columns(self) -> Iterator[tuple[Values, slice]]:
         end = 0

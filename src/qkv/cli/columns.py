@@ -9,7 +9,17 @@ from typing import Any, NamedTuple
 
 from qkv.errors import InputError
 
-__all__ = ["COLUMNS", "Columns", "Format", "Row", "Source", "choose", "format_of"]
+__all__ = [
+    "COLUMNS",
+    "METADATA",
+    "Columns",
+    "Format",
+    "Row",
+    "Source",
+    "choose",
+    "exported",
+    "format_of",
+]
 
 
 class Format(StrEnum):
@@ -31,8 +41,10 @@ _SUFFIXES = {
     ".pq": Format.PARQUET,
 }
 
-#: What an exported table is called, column by column.
-COLUMNS = ["key", "value", "kind"]
+#: The column that holds all metadata of a record, as a JSON object.
+METADATA = "metadata"
+#: What an exported table is called, column by column; `kind` and `metadata` only where needed.
+COLUMNS = ["key", "value", "kind", METADATA]
 
 
 def format_of(file: str) -> Format:
@@ -70,6 +82,8 @@ class Source:
         Of text files.
     kinds
         Whether a third column named `kind`, which exported files have, says what a value is.
+    metadata
+        Names of the columns that become metadata; None for all that are not key or value.
     """
 
     name: str
@@ -80,6 +94,7 @@ class Source:
     delimiter: str | None = None
     encoding: str = "utf-8-sig"
     kinds: bool = True
+    metadata: tuple[str, ...] | None = ()
 
 
 class Columns(NamedTuple):
@@ -88,29 +103,74 @@ class Columns(NamedTuple):
     names: list[str]
     key: int
     value: int
-    kind: int | None
+    kind: int | None = None
+    metadata: tuple[int, ...] = ()
 
 
 class Row(NamedTuple):
-    """One record as a file has it: where it stands, and what stands there."""
+    """One record as a file has it: where it stands, and what stands there.
+
+    `metadata` has what stands in each of those columns, by name; what is missing is left out.
+    """
 
     place: str
     key: Any
     value: Any
     kind: str | None
+    metadata: dict[str, Any]
+
+
+def exported(names: list[str]) -> bool:
+    """Whether these are the columns, or the fields, that an exported file has.
+
+    Examples
+    --------
+    >>> exported(["key", "value", "metadata"]), exported(["key", "value", "price"])
+    (True, False)
+    """
+    return names[:2] == COLUMNS[:2] and names == [name for name in COLUMNS if name in names]
 
 
 def choose(names: list[str], source: Source) -> Columns:
-    """Find the columns of key and value: those asked for, those of that name, the first two."""
+    """Find the columns of a record.
+
+    Key and value are those asked for, those of that name, or the first two; metadata are those
+    asked for, and the column of that name in files that were exported.
+    """
     if len(names) < 2:
         hint = "; if its fields are separated by something else: --delimiter ';'"
         raise InputError(
             f"{source.name} has one column ({''.join(names)!r:.60}), and a record is a key and a "
             f"value{hint if source.format in (Format.CSV, Format.TSV) else ''}"
         )
-    asked = [_position(name, names, source) for name in (source.key, source.value)]
-    if asked == [None, None] and source.kinds and names == COLUMNS:
-        return Columns(names, 0, 1, 2)
+    key, value = _pair(names, source)
+    ours = source.key is source.value is None and exported(names)
+    kind = names.index("kind") if ours and "kind" in names else None
+    if source.metadata is None:
+        # The column of row numbers that other programs write has no name.
+        named = [place for place, name in enumerate(names) if name.strip()]
+        metadata = [place for place in named if place not in (key, value, kind)]
+        _check_distinct([names[place] for place in metadata], source)
+    else:
+        own = [METADATA] if ours and METADATA in names else []
+        metadata = [_position(name, names, source) for name in (*own, *source.metadata)]
+    return Columns(
+        names, key, value, kind if source.kinds else None, tuple(dict.fromkeys(metadata))
+    )
+
+
+def _check_distinct(names: list[str], source: Source) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"{source.name} has two columns {name!r}; rename one of them")
+
+
+def _pair(names: list[str], source: Source) -> tuple[int, int]:
+    """Positions of key and value."""
+    asked = [
+        None if name is None else _position(name, names, source)
+        for name in (source.key, source.value)
+    ]
     plain = [name.strip().casefold() for name in names]
     if "key" in plain and "value" in plain:
         usual = [plain.index("key"), plain.index("value")]
@@ -120,12 +180,10 @@ def choose(names: list[str], source: Source) -> Columns:
     value = asked[1] if asked[1] is not None else next(p for p in [*usual, 0, 1] if p != key)
     if key == value:
         raise InputError(f"key and value are both the column {names[key]!r}; name two columns")
-    return Columns(names, key, value, None)
+    return key, value
 
 
-def _position(name: str | None, names: list[str], source: Source) -> int | None:
-    if name is None:
-        return None
+def _position(name: str, names: list[str], source: Source) -> int:
     if name not in names:
         listed = ", ".join(map(repr, names[:20]))
         raise InputError(f"{source.name} has no column {name!r}; it has {listed}")

@@ -6,14 +6,33 @@ import json
 import math
 import re
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qkv.errors import InputError
 
 if TYPE_CHECKING:
     from qkv.types import Value
 
-__all__ = ["Type", "number", "parse_json", "plain", "record", "to_json", "to_text", "typed"]
+__all__ = [
+    "Record",
+    "Type",
+    "number",
+    "object_of",
+    "parse_json",
+    "plain",
+    "record",
+    "to_json",
+    "to_text",
+    "typed",
+]
+
+
+class Record(NamedTuple):
+    """A record as a store has it; metadata is None where there is none."""
+
+    key: str
+    value: Value
+    metadata: dict[str, Any] | None = None
 
 
 class Type(StrEnum):
@@ -73,6 +92,27 @@ def _refuse(constant: str) -> None:
 def _excerpt(text: str) -> str:
     text = text.strip()
     return repr(text if len(text) <= 60 else text[:59] + "…")
+
+
+def object_of(raw: Any) -> dict[str, Any]:
+    """Return metadata from a JSON object, or from the text of one.
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+
+    Examples
+    --------
+    >>> object_of('{"year": 2020}')
+    {'year': 2020}
+    """
+    content = parse_json(raw) if isinstance(raw, str) else raw
+    if not isinstance(content, dict):
+        raise InputError(
+            f'metadata is a JSON object like {{"year": 2020}}, not {_excerpt(str(raw))}'
+        )
+    return content
 
 
 def typed(raw: Any, type: Type) -> Value:
@@ -162,13 +202,17 @@ def to_text(value: Value) -> str:
     return value if isinstance(value, str) else to_json(plain(value))
 
 
-def record(key: str, value: Value) -> dict[str, Any]:
+def record(key: str, value: Value, metadata: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return a record as JSON has it; a vector says so, since its list could be a list.
 
     Examples
     --------
     >>> record("cat", "animal")
     {'key': 'cat', 'value': 'animal'}
+    >>> record("cat", "animal", {"legs": 4})
+    {'key': 'cat', 'value': 'animal', 'metadata': {'legs': 4}}
     """
     content = {"key": key, "value": plain(value)}
-    return content | {"kind": "vector"} if content["value"] is not value else content
+    if content["value"] is not value:
+        content["kind"] = "vector"
+    return content | {"metadata": metadata} if metadata else content

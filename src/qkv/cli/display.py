@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from rich.text import Text
 from qkv.cli.conversion import plain, to_text
 
 if TYPE_CHECKING:
-    from qkv.types import Attention, Candidate, Match, Value
+    from qkv.types import Attention, Candidate, Match, Span, Value
 
 __all__ = [
     "Screen",
@@ -26,6 +26,7 @@ __all__ = [
     "busy",
     "candidate_line",
     "complain",
+    "excerpt",
     "matches_table",
     "note",
     "out",
@@ -43,6 +44,11 @@ ORIGINS = {
     "imagined": ("imagined", "italic magenta"),
     "nothing": ("nothing", "dim"),
 }
+
+#: How a part of a record that answers is marked.
+SPANS = {"keyword": "bold yellow", "semantic": "underline"}
+#: Characters of a long text that are shown around it.
+EXCERPT = 160
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -123,7 +129,7 @@ def _table(title: str, *columns: str) -> Table:
         padding=(0, 2, 0, 0),
     )
     for column in columns:
-        numeric = column in ("#", "score", "")
+        numeric = column in ("#", "score", "", "semantic", "keyword")
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     return table
 
@@ -185,13 +191,84 @@ def weights_table(attention: Attention, count: int) -> Table:
     return table
 
 
-def matches_table(matches: Iterable[Match]) -> Table:
-    """Return records that a search found, as a table."""
-    table = _table("", "#", "key", "value", "score")
+def matches_table(
+    matches: Iterable[Match], *, ranks: bool = False, excerpts: bool = False
+) -> Table:
+    """Return records that a search found, as a table.
+
+    Parameters
+    ----------
+    ranks
+        With the rank that each retriever gave.
+    excerpts
+        With spans marked, and long texts cut to what is around them.
+    """
+    retrievers = ("semantic", "keyword") if ranks else ()
+    table = _table("", "#", "key", "value", "score", *retrievers)
     for rank, match in enumerate(matches, start=1):
-        value = Text(shown_value(match.value))
-        table.add_row(str(rank), Text(shown(match.key)), value, f"{match.score:.3f}")
+        key, value = Text(shown(match.key)), Text(shown_value(match.value))
+        if excerpts:
+            key = excerpt(match.key, [span for span in match.spans if span.field == "key"])
+        if excerpts and isinstance(match.value, str):
+            value = excerpt(match.value, [span for span in match.spans if span.field == "value"])
+        # Reciprocal ranks differ by little.
+        score = f"{match.score:.4f}" if ranks else f"{match.score:.3f}"
+        places = [match.why.get(name) for name in retrievers]
+        ranked = ("–" if place is None else str(place.rank) for place in places)
+        table.add_row(str(rank), key, value, score, *ranked)
     return table
+
+
+def excerpt(text: str, spans: Sequence[Span]) -> Text:
+    """Return a text with its spans marked; if it is long, what is around the best of them.
+
+    Examples
+    --------
+    >>> from qkv.types import Span
+    >>> hay = "hay " * 99
+    >>> str(excerpt(f"{hay}needle {hay}", [Span("needle", "key", 396, 402, "keyword")]))
+    '… hay hay ... hay needle hay ... hay hay …'
+    """
+    start, end = _window(text, spans)
+    marked = Text("… " if start else "")
+    marked.append(shown(text[start:end]))
+    for span in spans:
+        first, last = max(span.start, start), min(span.end, end)
+        if first < last:
+            offset = 2 if start else 0
+            # Control characters have become longer.
+            places = (offset + len(shown(text[start:place])) for place in (first, last))
+            marked.stylize(SPANS[span.why], *places)
+    return marked.append(" …" if end < len(text) else "")
+
+
+def _window(text: str, spans: Sequence[Span]) -> tuple[int, int]:
+    """Where an excerpt begins and ends: between words, where there are spaces."""
+    if len(text) <= EXCERPT:
+        return 0, len(text)
+    first, last = _best(spans)
+    start = first - max(0, EXCERPT - (last - first)) // 2
+    start = max(0, min(start, len(text) - EXCERPT))
+    end = start + EXCERPT
+    if start > 0:
+        start = text.find(" ", start, first) + 1 or start
+    if end < len(text):
+        space = text.rfind(" ", last if last <= end else first, end)
+        end = space if space > start else end
+    return start, end
+
+
+def _best(spans: Sequence[Span]) -> tuple[int, int]:
+    """Where the nearest sentence is; else, the most different words that fit into an excerpt."""
+    for span in spans:
+        if span.why == "semantic":
+            return span.start, span.end
+    groups = [
+        [near for near in spans[place : place + EXCERPT] if near.end <= span.start + EXCERPT]
+        for place, span in enumerate(spans)
+    ]
+    best = max(groups, key=lambda group: len({span.text.casefold() for span in group}), default=[])
+    return (best[0].start, best[-1].end) if best else (0, 0)
 
 
 # ── waiting ──────────────────────────────────────────────────────────────────────────────────

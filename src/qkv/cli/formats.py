@@ -6,15 +6,13 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import chain
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
-from qkv.cli.columns import COLUMNS, Columns, Format, Row, Source, choose
-from qkv.cli.conversion import parse_json, record, to_json, to_text
+from qkv.cli.columns import COLUMNS, METADATA, Columns, Format, Row, Source, choose, exported
+from qkv.cli.conversion import Record, parse_json, record, to_json, to_text
 from qkv.errors import InputError
-
-if TYPE_CHECKING:
-    from qkv.types import Value
 
 __all__ = ["rows_of", "write_records"]
 
@@ -80,9 +78,8 @@ def _json_rows(lines: Iterator[str], source: Source) -> tuple[Columns | None, It
     first = next(objects, None)
     if first is None:
         return None, iter(())
-    # A vector is marked where it stands: the column is not in every object.
-    names = list(first[1])
-    columns = choose(names[:2] if source.kinds and names == COLUMNS else names, source)
+    # Kind and metadata are looked for where they stand: they are not in every object.
+    columns = choose(list(first[1]), replace(source, metadata=()))
     return columns, _picked(chain([first], objects), columns, source)
 
 
@@ -118,8 +115,19 @@ def _picked(
             if name not in content:
                 listed = ", ".join(map(repr, list(content)[:20])) or "nothing"
                 raise InputError(f"{place}: no {name!r} here; there is {listed}")
-        marked = source.kinds and list(content) == COLUMNS
-        yield Row(place, content[key], content[value], content["kind"] if marked else None)
+        ours = source.key is source.value is None and exported(list(content))
+        kind = content.get("kind") if ours and source.kinds else None
+        others = content.keys() - ({key, value, "kind"} if ours else {key, value})
+        wanted = others if source.metadata is None else set(source.metadata)
+        if ours:
+            wanted.add(METADATA)
+        about = {name: entry for name, entry in content.items() if name in wanted}
+        yield Row(place, content[key], content[value], kind, _there(about.items()))
+
+
+def _there(entries: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Entries that are not missing: not null, and not an empty field."""
+    return {name: entry for name, entry in entries if entry is not None and entry != ""}
 
 
 def _csv_rows(lines: Iterator[str], source: Source) -> tuple[Columns | None, Iterator[Row]]:
@@ -157,6 +165,7 @@ def _csv_records(lines: Iterator[str], source: Source) -> Iterator[tuple[str, li
 
 def _cut(records: Iterable[tuple[str, list[str]]], columns: Columns) -> Iterator[Row]:
     width = len(columns.names)
+    about = [(columns.names[place], place) for place in columns.metadata]
     for place, fields in records:
         if len(fields) != width:
             raise InputError(
@@ -164,25 +173,35 @@ def _cut(records: Iterable[tuple[str, list[str]]], columns: Columns) -> Iterator
                 "holds the delimiter stands in double quotes"
             )
         kind = None if columns.kind is None else fields[columns.kind]
-        yield Row(place, fields[columns.key], fields[columns.value], kind)
+        more = _there((name, fields[place]) for name, place in about)
+        yield Row(place, fields[columns.key], fields[columns.value], kind, more)
 
 
 # ── writing ──────────────────────────────────────────────────────────────────────────────────
 
 
-def write_records(records: Iterable[tuple[str, Value]], file: IO[bytes], format: Format) -> None:
-    """Write records so that `rows` reads the same again."""
+def write_records(
+    records: Iterable[Record], file: IO[bytes], format: Format, *, metadata: bool = False
+) -> None:
+    """Write records so that `rows_of` reads the same again.
+
+    Parameters
+    ----------
+    metadata
+        Whether some of the records have metadata: a table then has a column for it.
+    """
     if format is Format.PARQUET:
         from qkv.cli.parquet import write_parquet_records  # noqa: PLC0415
 
-        write_parquet_records(list(records), file)
+        write_parquet_records(list(records), file, metadata=metadata)
         return
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     try:
         if format is Format.JSONL:
-            text.writelines(to_json(record(key, value)) + "\n" for key, value in records)
+            text.writelines(to_json(record(*one)) + "\n" for one in records)
         else:
-            _write_csv(records, text, "\t" if format is Format.TSV else ",")
+            delimiter = "\t" if format is Format.TSV else ","
+            _write_csv(records, text, delimiter, metadata=metadata)
         text.flush()
     finally:
         text.detach()
@@ -202,10 +221,15 @@ class _Lines:
 
 
 def _write_csv(
-    records: Iterable[tuple[str, Value]], text: io.TextIOWrapper, delimiter: str
+    records: Iterable[Record], text: io.TextIOWrapper, delimiter: str, *, metadata: bool
 ) -> None:
     from qkv.values import to_stored  # noqa: PLC0415
 
     writer = csv.writer(_Lines(text), delimiter=delimiter, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    writer.writerows((key, to_text(value), str(to_stored(value)[0])) for key, value in records)
+    columns = COLUMNS if metadata else COLUMNS[:-1]
+    writer.writerow(columns)
+    rows = (
+        (key, to_text(value), str(to_stored(value)[0]), to_json(about) if about else "")
+        for key, value, about in records
+    )
+    writer.writerows(row[: len(columns)] for row in rows)

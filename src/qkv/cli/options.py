@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["AsJson", "Encoder", "Head", "Key", "Question", "Store", "Temperature", "TopK"]
+__all__ = [
+    "AsJson",
+    "Encoder",
+    "Head",
+    "Key",
+    "Question",
+    "Store",
+    "Temperature",
+    "TopK",
+    "Where",
+    "among",
+]
 
 Store = Annotated[
     Path,
@@ -66,3 +77,18 @@ TopK = Annotated[
         show_default="all records",
     ),
 ]
+Where = Annotated[
+    str | None,
+    typer.Option(
+        "--where",
+        metavar="FILTER",
+        help='Only records whose metadata passes: \'year >= 2020 and lang in ["en", "de"]\', '
+        "'\"bear\" in tags', 'not draft'.",
+        show_default="all records",
+    ),
+]
+
+
+def among(where: str | None) -> str:
+    """Say which records were asked, for the message that none of them is an answer."""
+    return "" if where is None else f" where {where}"

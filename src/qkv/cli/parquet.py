@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, time
@@ -12,8 +13,8 @@ import numpy as np
 from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader, fixed_size_list_array
 from arro3.io import read_parquet, write_parquet
 
-from qkv.cli.columns import Columns, Row, Source, choose
-from qkv.cli.conversion import to_text
+from qkv.cli.columns import METADATA, Columns, Row, Source, choose
+from qkv.cli.conversion import Record, to_json, to_text
 from qkv.errors import InputError
 from qkv.types import Value
 from qkv.values import Kind, to_stored
@@ -68,10 +69,18 @@ def _rows(reader: Any, columns: Columns, name: str) -> Iterator[Row]:
             keys = batch.column(columns.key).to_pylist()
             values = _values(batch.column(columns.value))
             kinds = None if columns.kind is None else batch.column(columns.kind).to_pylist()
+            about = {
+                columns.names[place]: batch.column(place).to_pylist() for place in columns.metadata
+            }
         for place, (key, value) in enumerate(zip(keys, values, strict=True)):
             number += 1
             kind = None if kinds is None else kinds[place]
-            yield Row(f"{name}, row {number}", _simple(key), value, kind)
+            more = {
+                column: _simple(entries[place])
+                for column, entries in about.items()
+                if not _missing(entries[place])
+            }
+            yield Row(f"{name}, row {number}", _simple(key), value, kind, more)
 
 
 def _values(column: Any) -> list[Any]:
@@ -95,32 +104,40 @@ def _simple(value: Any) -> Any:
     return value
 
 
-def write_parquet_records(records: list[tuple[str, Value]], file: IO[bytes]) -> None:
+def _missing(cell: Any) -> bool:
+    """Whether a cell is empty; NaN is how data frames say that of a number."""
+    return cell is None or cell == "" or (isinstance(cell, float) and math.isnan(cell))
+
+
+def write_parquet_records(records: list[Record], file: IO[bytes], *, metadata: bool) -> None:
     """Write records as columns `key` and `value`.
 
     The values have a column type of their own if they are all text, all whole numbers, all
     floating-point numbers, or all vectors of one length. Otherwise they are written as text, and a
-    third column `kind` says what each is.
+    third column `kind` says what each is. The column `metadata` holds JSON.
     """
-    stored = [to_stored(value) for _, value in records]
+    values = [value for _, value, _ in records]
+    stored = [to_stored(value) for value in values]
     kinds = {(kind, type(content)) for kind, content in stored}
-    values = [value for _, value in records]
     column = _column(kinds, values)
     batches = []
     for start in range(0, max(1, len(records)), _BATCH):
         part = slice(start, start + _BATCH)
-        arrays: dict[str, Any] = {"key": _texts([key for key, _ in records[part]])}
+        arrays: dict[str, Any] = {"key": _texts([key for key, _, _ in records[part]])}
         if column is not None:
             arrays["value"] = column(values[part])
         else:
             arrays["value"] = _texts([to_text(value) for value in values[part]])
             arrays["kind"] = _texts([str(kind) for kind, _ in stored[part]])
+        if metadata:
+            abouts = [about for _, _, about in records[part]]
+            arrays[METADATA] = _texts([to_json(about) if about else None for about in abouts])
         batches.append(RecordBatch.from_pydict(arrays))
     reader = RecordBatchReader.from_batches(batches[0].schema, batches)
     write_parquet(reader, file, compression="zstd(3)")
 
 
-def _texts(texts: list[str]) -> Any:
+def _texts(texts: list[Any]) -> Any:
     return Array(texts, type=DataType.string())
 
 

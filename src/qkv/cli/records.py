@@ -12,11 +12,20 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from qkv.cli.conversion import Type, number, record, to_json, to_text, typed
+from qkv.cli.conversion import (
+    Record,
+    Type,
+    number,
+    object_of,
+    record,
+    to_json,
+    to_text,
+    typed,
+)
 from qkv.cli.display import busy, note, out, shown, write
 from qkv.cli.endings import Absent
 from qkv.cli.options import AsJson, Encoder, Key, Store
-from qkv.cli.stores import encoder_name, reading, save
+from qkv.cli.stores import reading, records_of, save, tables_of
 from qkv.errors import InputError
 
 __all__ = ["get", "info", "ls", "put", "rm"]
@@ -42,6 +51,16 @@ def put(
             "one, else text. A vector is written as [0.1, 0.2].",
         ),
     ] = Type.TEXT,
+    metadata: Annotated[
+        str | None,
+        typer.Option(
+            "--metadata",
+            metavar="JSON",
+            help="What --where asks about: a JSON object. It replaces what the key had; without "
+            "this option that stays.",
+            show_default=False,
+        ),
+    ] = None,
     encoder: Encoder = None,
 ) -> None:
     """Write one record.
@@ -55,17 +74,21 @@ def put(
         qkv put animals.qkv cat animal
         qkv put prices.qkv "13 inch laptop" 999 --type number
         qkv put weather.qkv -- oslo -5
+        qkv put films.qkv "a heist" Rififi --metadata '{"year": 1955}'
         cat letter.txt | qkv put letters.qkv "to Anna" -
     """
+    from qkv.filters import check_metadata  # noqa: PLC0415
     from qkv.space import check_key  # noqa: PLC0415
     from qkv.values import to_stored  # noqa: PLC0415
 
     written = _read_value() if value == "-" else value
     content = typed(written, type)
+    about = None if metadata is None else object_of(metadata)
     # Before the store is made: a record that cannot be stored should leave nothing behind.
     to_stored(content)
+    check_metadata(about or {})
     with busy("encoding the key"):
-        added, _ = save(store, [(check_key(key), content)], encoder)
+        added, _ = save(store, [Record(check_key(key), content, about)], encoder)
     out().print(Text(f"{'added' if added else 'replaced'} {shown(key)}"))
     if type is Type.TEXT and number(written) is not None:
         note(f"{written} is stored as text; --type number makes it a number, for averages")
@@ -80,7 +103,14 @@ def _read_value() -> str:
     return written.removesuffix("\n").removesuffix("\r")
 
 
-def get(store: Store, key: Key, as_json: AsJson = False) -> None:
+def get(
+    store: Store,
+    key: Key,
+    metadata: Annotated[
+        bool, typer.Option("--metadata", help="Print the key's metadata instead, as JSON.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Print the value of a key.
 
     The key must be there exactly, as in any dict; to ask in other words, use
@@ -89,14 +119,18 @@ def get(store: Store, key: Key, as_json: AsJson = False) -> None:
     For example:
 
         qkv get animals.qkv cat
+        qkv get films.qkv "a heist" --metadata
     """
     with reading(store) as db:
         try:
-            value = db[key]
+            value, about = db[key], db.metadata(key)
         except KeyError:
             asked = f"qkv query {shlex.quote(str(store))} {shlex.quote(key)}"
             raise Absent(f"no key {key!r} in {store}; to ask for the likeliest: {asked}") from None
-    write(to_json(record(key, value)) if as_json else to_text(value))
+    if as_json:
+        write(to_json(record(key, value, about)))
+    else:
+        write(to_json(about) if metadata else to_text(value))
 
 
 def rm(
@@ -146,19 +180,20 @@ def ls(
         qkv ls animals.qkv
         qkv ls animals.qkv --json | head
     """
-    with reading(store) as db:
-        for key, value in islice(db.items(), count):
+    with tables_of(store) as tables:
+        for one in islice(records_of(tables), count):
             if as_json:
-                write(to_json(record(key, value)))
+                write(to_json(record(*one)))
             else:
-                write(f"{shown(key)}\t{shown(to_text(value))}")
+                write(f"{shown(one.key)}\t{shown(to_text(one.value))}")
 
 
 def info(store: Store, as_json: AsJson = False) -> None:
     """Say what a store holds.
 
-    Records by kind of value, the encoder that made the vectors, the size of the
-    file.
+    Records by kind of value, how many have metadata, whether words are indexed
+    (the first keyword search begins that), the encoder that made the vectors, the
+    size of the file.
 
     For example:
 
@@ -167,14 +202,18 @@ def info(store: Store, as_json: AsJson = False) -> None:
     from qkv.encoders import fingerprint  # noqa: PLC0415
     from qkv.values import to_stored  # noqa: PLC0415
 
-    with reading(store) as db, busy("counting"):
+    with tables_of(store) as tables, reading(store) as db, busy("counting"):
         kinds = Counter(str(to_stored(value)[0]) for value in db.values())
+        with tables.moment() as connection:
+            _, _, words = tables.clock(connection)
         content = {
             "path": str(store),
             "bytes": store.stat().st_size,
             "records": kinds.total(),
             "kinds": dict(kinds.most_common()),
-            "encoder": encoder_name(store) or None,
+            "metadata": tables.count_metadata(),
+            "words": words,
+            "encoder": tables.settings().get("encoder") or None,
             "fingerprint": None if db.encoder is None else fingerprint(db.encoder),
             "dimension": db.dimension,
             "metric": str(db.metric),
@@ -183,6 +222,7 @@ def info(store: Store, as_json: AsJson = False) -> None:
         write(to_json(content))
         return
     table = Table.grid(padding=(0, 2))
+    content["words"] = "indexed" if words else "not indexed"
     content["kinds"] = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
     for name, entry in content.items():
         cell = f"{entry:,}" if isinstance(entry, int) else shown(str(entry or "none"))

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import shlex
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qkv.cli.conversion import Record
 from qkv.cli.display import progress
 from qkv.errors import EncoderError, EncoderMismatch, FileError, InputError
 
 if TYPE_CHECKING:
     from qkv.database import Database
-    from qkv.types import Floats, Value
+    from qkv.tables import Tables
+    from qkv.types import Floats
 
-__all__ = ["check_store", "encoder_name", "reading", "save", "writing"]
+__all__ = ["check_store", "reading", "records_of", "save", "tables_of", "writing"]
 
 
 class _OwnEncoder:
@@ -28,8 +32,9 @@ class _OwnEncoder:
         """Refuse, and say where the encoder can be given."""
         raise EncoderError(
             f"{self.path} was written with an encoder of its owner's ({self.fingerprint}), which "
-            "the command line does not have; get, ls, info, export and rm work without it. To "
-            f"ask, give it in Python: Database(path={str(self.path)!r}, encoder=...)"
+            "the command line does not have; get, ls, info, export, rm and search --mode keyword "
+            "work without it. To ask, give it in Python: "
+            f"Database(path={str(self.path)!r}, encoder=...)"
         )
 
 
@@ -41,9 +46,33 @@ def reading(path: Path) -> Database:
     FileError
         If it is not there; nothing is made.
     """
+    _check_begun(path)
+    return _open(path)
+
+
+@contextmanager
+def tables_of(path: Path) -> Iterator[Tables]:
+    """Open the tables of a store that is there, for what needs no encoder."""
+    from qkv.tables import Tables  # noqa: PLC0415
+
+    _check_begun(path)
+    with closing(Tables(path)) as tables:
+        yield tables
+
+
+def records_of(tables: Tables) -> Iterator[Record]:
+    """All records, oldest first, read a page at a time."""
+    from qkv.values import from_stored  # noqa: PLC0415
+
+    for page in tables.pages():
+        for _, key, kind, stored, metadata in page:
+            about = json.loads(metadata) if metadata else None
+            yield Record(key, from_stored(kind, stored), about or None)
+
+
+def _check_begun(path: Path) -> None:
     if not _begun(path):
         raise FileError(f"there is no store at {path}; {_hint(path)}")
-    return _open(path)
 
 
 def check_store(path: Path) -> None:
@@ -66,7 +95,7 @@ def writing(path: Path, encoder: str | None) -> Database:
     try:
         return Database(path=path, encoder=encoder)
     except EncoderMismatch:
-        own = encoder_name(path) or "no encoder"
+        own = _settings(path).get("encoder") or "no encoder"
         store = shlex.quote(str(path))
         raise EncoderMismatch(
             f"{path} was written with the encoder {own}, and --encoder {encoder} makes other "
@@ -75,27 +104,22 @@ def writing(path: Path, encoder: str | None) -> Database:
         ) from None
 
 
-def save(
-    path: Path, records: list[tuple[str, Value]], encoder: str | None = None
-) -> tuple[int, int]:
-    """Write records in one transaction; return how many are new, and how many there are now."""
+def save(path: Path, records: list[Record], encoder: str | None = None) -> tuple[int, int]:
+    """Write records in one transaction; return how many are new, and how many there are now.
+
+    A record without metadata keeps what the store has of it.
+    """
+    metadata = [record.metadata for record in records]
     with writing(path, encoder) as db:
         before = len(db)
         with progress("encoding keys") as report:
-            db.update(records, progress=report)
+            db.update([record[:2] for record in records], metadata=metadata, progress=report)
         after = len(db)
     return max(0, after - before), after
 
 
-def encoder_name(path: Path) -> str:
-    """Return the name of a store's encoder; ``""`` for a store of given vectors."""
-    return _settings(path).get("encoder", "")
-
-
 def _settings(path: Path) -> dict[str, str]:
-    from qkv.tables import Tables  # noqa: PLC0415
-
-    with closing(Tables(path)) as tables:
+    with tables_of(path) as tables:
         return tables.settings()
 
 

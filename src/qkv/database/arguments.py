@@ -7,17 +7,20 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from qkv.errors import InputError, RecordError
+from qkv.errors import FilterError, InputError, RecordError
+from qkv.filters import Filter, Where, check_metadata, parse
 from qkv.space import Query, check_query
 from qkv.types import Value
 
 __all__ = [
     "Records",
     "batch",
+    "check_all_metadata",
     "check_decoding",
     "check_imagination",
     "check_null",
     "check_timeout",
+    "check_where",
     "pairs",
     "storable",
 ]
@@ -89,6 +92,24 @@ def check_null(null: float | None) -> float | None:
     if np.isnan(value):
         raise InputError(f"null is a score, or None for no null record, not {null!r}")
     return value
+
+
+def check_where(where: Where | None) -> Filter | None:
+    """Return the filter, or raise a FilterError."""
+    return None if where is None else parse(where)
+
+
+def check_all_metadata(given: Any, count: int) -> list[str | None]:
+    """Return the metadata of some records as JSON, or raise a FilterError."""
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+        raise FilterError(
+            f"metadata of several records is a list with a mapping for each, not a "
+            f"{type(given).__name__}"
+        )
+    about = [None if one is None else check_metadata(one) for one in given]
+    if len(about) != count:
+        raise FilterError(f"{count} records came with {len(about)} metadata; give one for each")
+    return about
 
 
 def check_timeout(timeout: float) -> float:

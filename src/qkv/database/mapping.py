@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import weakref
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -15,20 +16,26 @@ from qkv.attention import check_metric, check_temperature
 from qkv.database.arguments import (
     Records,
     batch,
+    check_all_metadata,
     check_decoding,
     check_imagination,
     check_null,
     check_timeout,
+    check_where,
     pairs,
     storable,
 )
 from qkv.database.views import ItemsView, ValuesView
 from qkv.encoders import Encoder, Progress, resolve
 from qkv.errors import InputError
+from qkv.filters import Where
+from qkv.keyword import Scheme
 from qkv.lexicon import Lexicon
 from qkv.reader import SHOWN, Reader, check_head
+from qkv.search import Fusion, Mode, Search, check_options
+from qkv.similarity import SimilarityMatrix, similarity
 from qkv.space import Query, Space, check_key, check_query
-from qkv.tables import GET, HAS, VECTOR, Durability, Tables
+from qkv.tables import GET, HAS, METADATA, VECTOR, Durability, Tables
 from qkv.types import Attention, Floats, Match, Metric, Origin, Value
 from qkv.values import from_stored, same, to_stored
 
@@ -125,6 +132,7 @@ class Database(MutableMapping[str, Value]):
         try:
             self._space = Space(self._tables, encoder, metric)
             self._reader = Reader(self._tables, self._space, lexicon, decoded, temperature, null)
+            self._search = Search(self._tables, self._space, self._reader)
             if records is not None:
                 self.update(records)
         except BaseException:
@@ -191,12 +199,12 @@ class Database(MutableMapping[str, Value]):
 
     def __iter__(self) -> Iterator[str]:
         for page in self._tables.pages():
-            for _, key, _, _ in page:
+            for _, key, *_ in page:
                 yield key
 
     def __reversed__(self) -> Iterator[str]:
         for page in self._tables.pages_back():
-            for _, key, _, _ in page:
+            for _, key, *_ in page:
                 yield key
 
     def items(self) -> ItemsView:
@@ -270,7 +278,14 @@ class Database(MutableMapping[str, Value]):
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────
 
-    def put(self, key: str, value: Value, *, vector: Any = None) -> None:
+    def put(
+        self,
+        key: str,
+        value: Value,
+        *,
+        vector: Any = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
         """Write one record.
 
         Parameters
@@ -279,6 +294,9 @@ class Database(MutableMapping[str, Value]):
         value : text, number, NumPy vector, None, bool, list or dict
         vector : array_like (d,), optional
             The key's vector, instead of the encoder's.
+        metadata : mapping, optional
+            What filters ask about, as JSON: ``{"year": 2020, "tags": ["bear"]}``. None leaves what
+            is there; ``{}`` clears it.
 
         Raises
         ------
@@ -292,7 +310,8 @@ class Database(MutableMapping[str, Value]):
         >>> db["north"]
         'up'
         """
-        self._write([(key, value)], None if vector is None else [vector], None)
+        vectors = None if vector is None else [vector]
+        self._write([(key, value)], vectors, None, None if metadata is None else [metadata])
 
     def update(  # type: ignore[override]
         self,
@@ -300,6 +319,7 @@ class Database(MutableMapping[str, Value]):
         /,
         *,
         vectors: Any = None,
+        metadata: Iterable[Mapping[str, Any] | None] | None = None,
         progress: Progress | None = None,
         **more: Value,
     ) -> None:
@@ -310,6 +330,8 @@ class Database(MutableMapping[str, Value]):
         records : mapping or iterable of (key, value)
         vectors : array_like (n, d), optional
             The keys' vectors in the order of the records, instead of the encoder's.
+        metadata : iterable of mappings, optional
+            One for each record, see :meth:`put`.
         progress : callable, optional
             Called with (done, total) while keys are encoded.
         **more
@@ -320,16 +342,18 @@ class Database(MutableMapping[str, Value]):
         InputError
             If any of them cannot be stored.
         """
-        self._write([*pairs(records), *more.items()], vectors, progress)
+        self._write([*pairs(records), *more.items()], vectors, progress, metadata)
 
     def _write(
         self,
         pairs: list[tuple[str, Value]],
         vectors: Any,
         progress: Progress | None,
+        metadata: Iterable[Mapping[str, Any] | None] | None = None,
         *,
         replace: bool = True,
     ) -> None:
+        about = None if metadata is None else check_all_metadata(metadata, len(pairs))
         if not pairs and vectors is None:
             return
         keys = [check_key(key) for key, _ in pairs]
@@ -338,7 +362,8 @@ class Database(MutableMapping[str, Value]):
             blobs: list[bytes | None] = list(self._space.given(vectors, len(pairs)))
         else:
             blobs = self._encoded(keys, progress)
-        self._tables.put(keys, stored, blobs, self._space.encode, replace=replace)
+        self._tables.put(keys, stored, blobs, self._space.encode, metadata=about, replace=replace)
+        self._space.stored(keys)
 
     def _encoded(self, keys: list[str], progress: Progress | None) -> list[bytes | None]:
         """Vectors for the keys that have none yet; None for those that have."""
@@ -346,6 +371,14 @@ class Database(MutableMapping[str, Value]):
         fresh = list(dict.fromkeys(key for key in keys if key not in known))
         vectors = dict(zip(fresh, self._space.encode(fresh, progress), strict=True))
         return [vectors.get(key) for key in keys]
+
+    def metadata(self, key: str) -> dict[str, Any]:
+        """What was stored with a record for filters; an empty dict if nothing was."""
+        row = self._tables.one(METADATA, key) if storable(key) else None
+        if row is None:
+            raise KeyError(key)
+        about: dict[str, Any] = json.loads(row[0] or "{}")
+        return about
 
     def vector(self, key: str) -> Floats:
         """The vector of a stored key, as it is scored: array (d,), float32."""
@@ -356,7 +389,9 @@ class Database(MutableMapping[str, Value]):
 
     # ── attention ────────────────────────────────────────────────────────────────────────────
 
-    def query(self, q: Query, n: int = 5, *, strict: bool = False) -> list[Value]:
+    def query(
+        self, q: Query, n: int = 5, *, strict: bool = False, where: Where | None = None
+    ) -> list[Value]:
         """The likeliest values, best first: attention over every key.
 
         Parameters
@@ -366,6 +401,8 @@ class Database(MutableMapping[str, Value]):
             How many values at most.
         strict : bool
             Only values that are stored: nothing is imagined.
+        where : str or mapping, optional
+            Only records whose metadata passes: see :mod:`qkv.filters`.
 
         Returns
         -------
@@ -378,7 +415,9 @@ class Database(MutableMapping[str, Value]):
         >>> db.query("cats", strict=True)
         ['animal', 'number']
         """
-        (attention,) = self._reader.attend([check_query(q)], n, strict=strict)
+        (attention,) = self._reader.attend(
+            [check_query(q)], n, strict=strict, where=check_where(where)
+        )
         if attention.origin is Origin.NOTHING:
             return []
         return [candidate.value for candidate in attention.candidates]
@@ -393,6 +432,7 @@ class Database(MutableMapping[str, Value]):
         top_k: int | None = None,
         temperature: float | None = None,
         head: Head | str | None = None,
+        where: Where | None = None,
     ) -> Attention: ...
     @overload
     def attend(
@@ -404,6 +444,7 @@ class Database(MutableMapping[str, Value]):
         top_k: int | None = None,
         temperature: float | None = None,
         head: Head | str | None = None,
+        where: Where | None = None,
     ) -> list[Attention]: ...
     def attend(
         self,
@@ -414,6 +455,7 @@ class Database(MutableMapping[str, Value]):
         top_k: int | None = None,
         temperature: float | None = None,
         head: Head | str | None = None,
+        where: Where | None = None,
     ) -> Attention | list[Attention]:
         """The whole answer: candidates, weights, and how much of the store stands behind them.
 
@@ -432,6 +474,8 @@ class Database(MutableMapping[str, Value]):
             τ for this call.
         head : {"blend", "relation"}, optional
             Value head for this call.
+        where : str or mapping, optional
+            Attend only to records whose metadata passes: see :mod:`qkv.filters`.
 
         Returns
         -------
@@ -448,22 +492,87 @@ class Database(MutableMapping[str, Value]):
         """
         queries, single = batch(q)
         answers = self._reader.attend(
-            queries, n, strict=strict, top_k=top_k, temperature=temperature, head=head
+            queries,
+            n,
+            strict=strict,
+            top_k=top_k,
+            temperature=temperature,
+            head=head,
+            where=check_where(where),
         )
         return answers[0] if single else answers
 
     @overload
-    def search(self, q: Query, k: int = 10) -> list[Match]: ...  # type: ignore[overload-overlap]
+    def search(  # type: ignore[overload-overlap]  # a str is a Sequence[str], but one query
+        self,
+        q: Query,
+        k: int = 10,
+        *,
+        mode: Mode | str = "semantic",
+        where: Where | None = None,
+        exclude_query: bool = False,
+        scheme: Scheme | str = "bm25",
+        language: str | None = None,
+        stop_words: str | Iterable[str] | None = None,
+        fusion: Fusion = "attention",
+        spans: bool = False,
+    ) -> list[Match]: ...
     @overload
-    def search(self, q: Sequence[Query], k: int = 10) -> list[list[Match]]: ...
-    def search(self, q: Query | Sequence[Query], k: int = 10) -> list[Match] | list[list[Match]]:
-        """The records themselves, ranked by how alike their keys and the query are.
+    def search(
+        self,
+        q: Sequence[Query],
+        k: int = 10,
+        *,
+        mode: Mode | str = "semantic",
+        where: Where | None = None,
+        exclude_query: bool = False,
+        scheme: Scheme | str = "bm25",
+        language: str | None = None,
+        stop_words: str | Iterable[str] | None = None,
+        fusion: Fusion = "attention",
+        spans: bool = False,
+    ) -> list[list[Match]]: ...
+    def search(
+        self,
+        q: Query | Sequence[Query],
+        k: int = 10,
+        *,
+        mode: Mode | str = "semantic",
+        where: Where | None = None,
+        exclude_query: bool = False,
+        scheme: Scheme | str = "bm25",
+        language: str | None = None,
+        stop_words: str | Iterable[str] | None = None,
+        fusion: Fusion = "attention",
+        spans: bool = False,
+    ) -> list[Match] | list[list[Match]]:
+        """The records themselves, ranked by meaning, by words, or by both.
 
         Parameters
         ----------
         q : str, array (d,), or a list of these
         k : int
             How many records at most.
+        mode : {"semantic", "keyword", "hybrid"}
+            ``"semantic"`` ranks by how alike the vectors of key and query are, ``"keyword"`` by
+            the words of the query in key and value, ``"hybrid"`` by both.
+        where : str or mapping, optional
+            Only records whose metadata passes: see :mod:`qkv.filters`.
+        exclude_query : bool
+            Leave out the record whose key is the query itself.
+        scheme : {"bm25", "tfidf", "overlap"}
+            How words are counted: see :class:`qkv.keyword.Scheme`.
+        language : str, optional
+            Language of the words (``"en"``): its small words do not count, and all forms of a word
+            are one, "cup" and "cups". Without it a word is found as it is written.
+        stop_words : str or iterable of str, optional
+            Words of the query that do not count: those of a language, or your own.
+        fusion : "attention", "rrf" or float
+            How a hybrid search brings both rankings into one: as two heads of one attention, whose
+            logits are added; by rank; or by scores, with this share (0 … 1) for meaning.
+        spans : bool
+            Say where in each record the answer is: words of the query, and the sentence nearest
+            to it. Sentences are encoded for it, some milliseconds each.
 
         Returns
         -------
@@ -474,7 +583,50 @@ class Database(MutableMapping[str, Value]):
         >>> db = Database({"one": "number", "cat": "animal"}, encoder="hashing")
         >>> [match.key for match in db.search("cats", k=1)]
         ['cat']
+        >>> db.search("an ANIMAL", mode="keyword")[0].why
+        {'keyword': Place(rank=1, score=0.693...)}
         """
         queries, single = batch(q)
-        found = self._reader.search(queries, k)
+        options = check_options(k, mode, scheme, fusion, language, stop_words, exclude_query, spans)
+        found = self._search.find(queries, options, check_where(where))
         return found[0] if single else found
+
+    def index_words(self, progress: Progress | None = None) -> None:
+        """Begin the index of words now, rather than with the first keyword search.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called with (done, total) meanwhile.
+        """
+        self._tables.index_words(progress)
+
+    def similarity(
+        self, queries: Query | Sequence[Query] | None = None, keys: Sequence[Query] | None = None
+    ) -> SimilarityMatrix:
+        """How alike each query and each key are: the query-key matrix, in the store's metric.
+
+        Parameters
+        ----------
+        queries, keys : list of str and array (d,), optional
+            None: all keys of the store. A text that is a stored key has its stored vector.
+
+        Returns
+        -------
+        SimilarityMatrix
+            Under cosine a text and itself score 1; equal sets make a symmetric matrix.
+
+        Raises
+        ------
+        InputError
+            If it would have more than 20,000 × 20,000 cells.
+
+        Examples
+        --------
+        >>> Database({"one": 1, "cat": 2}, encoder="hashing").similarity(["cats"])
+        <SimilarityMatrix 1 query × 2 keys, cosine>
+               one   cat
+        cats  0.14  0.55
+        """
+        rows, columns = (None if side is None else batch(side)[0] for side in (queries, keys))
+        return similarity(self._tables, self._space, rows, columns)

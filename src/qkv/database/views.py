@@ -28,12 +28,12 @@ class ItemsView(_ItemsView[str, Value]):
 
     def __iter__(self) -> Iterator[tuple[str, Value]]:
         for page in self._mapping._tables.pages():
-            for _, key, kind, stored in page:
+            for _, key, kind, stored, _ in page:
                 yield key, from_stored(kind, stored)
 
     def __reversed__(self) -> Iterator[tuple[str, Value]]:
         for page in self._mapping._tables.pages_back():
-            for _, key, kind, stored in page:
+            for _, key, kind, stored, _ in page:
                 yield key, from_stored(kind, stored)
 
 

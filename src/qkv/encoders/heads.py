@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qkv.encoders.protocol import Encoder, encode_all, encode_queries, fingerprint
+from qkv.encoders.protocol import Encoder, costly, encode_all, encode_queries, fingerprint
 from qkv.errors import EncoderError
 from qkv.types import Floats
 
@@ -39,14 +39,15 @@ class HeadsEncoder:
     """
 
     def __init__(self, heads: Sequence[tuple[Encoder, float]]) -> None:
-        if not heads or not all(weight > 0 for _, weight in heads):
+        if not heads or not all(0 < weight < math.inf for _, weight in heads):
             raise EncoderError(
-                "heads are (encoder, weight) pairs, at least one, with weights above 0; "
+                "heads are (encoder, weight) pairs, at least one, with finite weights above 0; "
                 f"these weights are {[weight for _, weight in heads]}"
             )
         total = sum(weight for _, weight in heads)
         self.encoders = tuple(encoder for encoder, _ in heads)
         self.weights = tuple(weight / total for _, weight in heads)
+        self.costly = any(costly(encoder) for encoder in self.encoders)
         self.fingerprint = (
             "heads("
             + ", ".join(

@@ -13,7 +13,19 @@ from qkv.types import Floats
 #: Larger entries would overflow float32 when squared and summed.
 LARGEST = 1e15
 
-__all__ = ["Encoder", "Progress", "check_text", "encode_all", "encode_queries", "fingerprint"]
+#: Texts that are encoded between two reports of progress.
+BATCH = 256
+
+__all__ = [
+    "BATCH",
+    "Encoder",
+    "Progress",
+    "check_text",
+    "costly",
+    "encode_all",
+    "encode_queries",
+    "fingerprint",
+]
 
 #: Called with (done, total) while a long call works.
 Progress = Callable[[int, int], None]
@@ -28,7 +40,10 @@ class Encoder(Protocol):
 
     - ``encode_queries``, where queries are encoded otherwise than keys (two-tower models),
     - ``fingerprint``, a string that changes whenever the vectors would; it is kept in the file,
-      so that vectors of different encoders never meet. Without one, the class's name is used.
+      so that vectors of different encoders never meet. Without one, the class's name is used,
+    - ``costly``, true where encoding takes so long, or so much money, that what an interrupted
+      ``update`` has encoded shall be kept for the next: see
+      :class:`qkv.encoders.cached.CachedEncoder`.
     """
 
     def encode(self, texts: list[str], /) -> Floats:
@@ -63,11 +78,16 @@ def fingerprint(encoder: Encoder) -> str:
     return own if isinstance(own, str) else f"{type(encoder).__module__}.{type(encoder).__name__}"
 
 
+def costly(encoder: Encoder) -> bool:
+    """Whether vectors of this encoder are worth keeping until they are stored."""
+    return bool(getattr(encoder, "costly", False))
+
+
 def encode_all(
     encoder: Encoder,
     texts: Sequence[str],
     *,
-    batch: int = 256,
+    batch: int = BATCH,
     progress: Progress | None = None,
 ) -> Floats:
     """Encode many texts in batches, check what comes back, and report progress.

@@ -37,6 +37,7 @@ class UseEncoder:
     """
 
     dimension = 512
+    costly = True
     fingerprint = "use-multilingual-v3"
 
     def encode(self, texts: list[str]) -> Floats:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from qkv.attention import Nothing, Partial, Values, stream
+from qkv.attention import Nothing, Partial, Values, product, stream
 from qkv.rows import Rows
 from qkv.types import Floats, Integers
 
 __all__ = ["FlatIndex"]
+
+#: Keys are copied for a filter that keeps at most one row of so many.
+_SPARSE = 4
 
 
 class FlatIndex:
@@ -56,16 +61,39 @@ class FlatIndex:
         return FlatIndex._of(self._keys, np.union1d(self._skip, rows))
 
     def partial(
-        self, queries: Floats, values: Values, *, temperature: float, k: int = 10
+        self,
+        queries: Floats,
+        values: Values,
+        *,
+        temperature: float,
+        k: int = 10,
+        among: Integers | None = None,
     ) -> Partial:
-        """Attend to every row that is left."""
+        """Attend to every row that is left, or to those among some rows (ascending)."""
         keys = self._keys.matrix
-        return stream(queries, keys, values, temperature=temperature, k=k, skip=self._skip)
+        if among is None:
+            return stream(queries, keys, values, temperature=temperature, k=k, skip=self._skip)
+        if len(among) > len(self) // _SPARSE:  # reading all keys costs less than copying some
+            left_out = np.ones(len(self), dtype=bool)
+            left_out[among] = False
+            left_out[self._skip] = True
+            skip = np.flatnonzero(left_out)
+            return stream(queries, keys, values, temperature=temperature, k=k, skip=skip)
+        among = among[~np.isin(among, self._skip)] if len(self._skip) else among
+        part = stream(queries, keys[among], values.at(among), temperature=temperature, k=k)
+        found = part.indices >= 0
+        return replace(part, indices=np.where(found, among[part.indices], -1))
 
-    def neighbours(self, queries: Floats, k: int) -> tuple[Integers, Floats]:
+    def neighbours(
+        self, queries: Floats, k: int, among: Integers | None = None
+    ) -> tuple[Integers, Floats]:
         """Best k rows for each query, best first, and their scores."""
-        part = self.partial(queries, Nothing(), temperature=1.0, k=k)
+        part = self.partial(queries, Nothing(), temperature=1.0, k=k, among=among)
         return part.indices, part.scores
+
+    def scores(self, query: Floats, rows: Integers) -> Floats:
+        """Scores of some rows for one query (d,)."""
+        return product(self._keys.matrix[rows], query)
 
 
 def _blank(keys: Floats, start: int) -> Integers:

@@ -32,9 +32,23 @@ class Index(Protocol):
         """Leave these rows out from now on."""
 
     def partial(
-        self, queries: Floats, values: Values, *, temperature: float, k: int = 10
+        self,
+        queries: Floats,
+        values: Values,
+        *,
+        temperature: float,
+        k: int = 10,
+        among: Integers | None = None,
     ) -> Partial:
-        """Attend to every row that is left: see :func:`qkv.attention.stream`."""
+        """Attend to every row that is left, or to those among some rows (ascending).
 
-    def neighbours(self, queries: Floats, k: int) -> tuple[Integers, Floats]:
+        See :func:`qkv.attention.stream`.
+        """
+
+    def neighbours(
+        self, queries: Floats, k: int, among: Integers | None = None
+    ) -> tuple[Integers, Floats]:
         """Best k rows for each query, best first, and their scores: arrays (m, k)."""
+
+    def scores(self, query: Floats, rows: Integers) -> Floats:
+        """Scores of some rows for one query (d,): array (len(rows),)."""

@@ -6,7 +6,8 @@ leaves its number behind, so that what is derived from the file can be caught up
 everything newer than its own clock. docs/file-format.md describes the file.
 """
 
-from qkv.tables.statements import GET, HAS, VECTOR
-from qkv.tables.store import Batch, Changes, Durability, Tables
+from qkv.tables.connection import Durability
+from qkv.tables.statements import GET, HAS, ID, METADATA, VECTOR
+from qkv.tables.store import Batch, Changes, Tables
 
-__all__ = ["GET", "HAS", "VECTOR", "Batch", "Changes", "Durability", "Tables"]
+__all__ = ["GET", "HAS", "ID", "METADATA", "VECTOR", "Batch", "Changes", "Durability", "Tables"]

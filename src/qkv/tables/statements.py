@@ -31,30 +31,41 @@ MIGRATIONS = (
     );
     INSERT INTO clock VALUES (0, 0, 0, '');
     """,
+    """
+    ALTER TABLE records ADD COLUMN metadata TEXT;
+    ALTER TABLE clock ADD COLUMN words INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 
 GET = "SELECT kind, value FROM records WHERE key = ?"
 HAS = "SELECT 1 FROM records WHERE key = ?"
 COUNT = "SELECT count FROM clock"
-PAGE = "SELECT id, key, kind, value FROM records WHERE id > ? ORDER BY id LIMIT 1000"
-PAGE_BACK = "SELECT id, key, kind, value FROM records WHERE id < ? ORDER BY id DESC LIMIT 1000"
+PAGE = "SELECT id, key, kind, value, metadata FROM records WHERE id > ? ORDER BY id LIMIT 1000"
+PAGE_BACK = """
+    SELECT id, key, kind, value, metadata FROM records WHERE id < ? ORDER BY id DESC LIMIT 1000
+"""
 # Keys are asked for by placeholders: json_each would cut them at a NUL character.
 AT_ONCE = 500
 KNOWN = f"SELECT key FROM records WHERE key IN ({','.join('?' * AT_ONCE)})"  # noqa: S608
 RECORDS = """
-    SELECT id, key, kind, value FROM records WHERE id IN (SELECT value FROM json_each(?))
+    SELECT id, key, kind, value, metadata FROM records
+    WHERE id IN (SELECT value FROM json_each(?))
 """
 KEYS = "SELECT id, key FROM records WHERE id IN (SELECT value FROM json_each(?))"
-KEY_OF = "SELECT key, kind, value FROM records WHERE id = ?"
+METADATA = "SELECT metadata FROM records WHERE key = ?"
+COUNT_METADATA = "SELECT count(*) FROM records WHERE metadata <> '{}'"
+ID = "SELECT id FROM records WHERE key = ?"
 VECTOR = "SELECT v.vector FROM vectors v JOIN records r USING (id) WHERE r.key = ?"
 
 PUT = """
-    INSERT INTO records (key, kind, value, version) VALUES (?, ?, ?, ?)
+    INSERT INTO records (key, kind, value, metadata, version) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET kind = excluded.kind, value = excluded.value,
+                                    metadata = ifnull(excluded.metadata, metadata),
                                     version = excluded.version
 """
 PUT_NEW = """
-    INSERT INTO records (key, kind, value, version) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING
+    INSERT INTO records (key, kind, value, metadata, version) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT DO NOTHING
 """
 PUT_VECTOR = """
     INSERT OR REPLACE INTO vectors (id, vector, version)
@@ -73,7 +84,7 @@ POP_LAST = """
 DROP_VECTOR = "DELETE FROM vectors WHERE id = ?"
 NOTE_DELETION = "INSERT INTO deletions (id, version) VALUES (?, ?)"
 
-TICK = "UPDATE clock SET version = version + 1 RETURNING version"
+TICK = "UPDATE clock SET version = version + 1 RETURNING version, words"
 GREW = "UPDATE clock SET count = count + ?"
 CLAIM = "UPDATE clock SET writer = ? WHERE writer <> ?"
 WRITER = "SELECT writer FROM clock"
@@ -83,11 +94,11 @@ CLEAR = (
     "DELETE FROM deletions",
     "UPDATE clock SET count = 0, floor = version",
 )
-CLOCK = "SELECT version, floor, count FROM clock"
+CLOCK = "SELECT version, floor, count, words FROM clock"
 
 CHANGED = """
     SELECT r.id, r.kind, r.value, CASE WHEN v.version > ? THEN v.vector END
-    FROM records r JOIN vectors v USING (id) WHERE r.version > ? ORDER BY r.id
+    FROM records r JOIN vectors v USING (id) WHERE r.version > ? ORDER BY +r.id
 """
 # Two scans side by side read twice as fast as a join.
 EVERY_VALUE = "SELECT id, kind, value FROM records ORDER BY id"
@@ -96,3 +107,45 @@ DELETED = "SELECT id FROM deletions WHERE version > ?"
 
 SETTINGS = "SELECT name, value FROM settings"
 BEGIN = "INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)"
+
+# ── keyword search ───────────────────────────────────────────────────────────────────────────────
+
+# Texts come as tokens with spaces between, and leave the tokenizer as they came: of ASCII it keeps
+# letters and digits, of the rest everything. Each commit makes a small segment; merging them four
+# at a time, as is the default, would make one put in a hundred ten times as slow as the others.
+BEGIN_WORDS = (
+    "CREATE VIRTUAL TABLE {schema}.words USING fts5 (key, value, tokenize = 'ascii')",
+    "INSERT INTO {schema}.words (words, rank) VALUES ('automerge', 16)",
+    "CREATE VIRTUAL TABLE {schema}.postings USING fts5vocab (words, instance)",
+    "CREATE VIRTUAL TABLE {schema}.vocabulary USING fts5vocab (words, row)",
+)
+END_WORDS = (
+    "DROP TABLE IF EXISTS main.postings",
+    "DROP TABLE IF EXISTS main.vocabulary",
+    "DROP TABLE IF EXISTS main.words",
+    "UPDATE clock SET words = 0",
+)
+WORDS_BEGUN = "UPDATE clock SET words = ?"
+TEMPORARY_WORDS = "SELECT 1 FROM temp.sqlite_master WHERE name = 'words'"
+DROP_TEMPORARY_WORDS = (
+    "DROP TABLE IF EXISTS temp.postings",
+    "DROP TABLE IF EXISTS temp.vocabulary",
+    "DROP TABLE IF EXISTS temp.words",
+)
+TEXTS = "SELECT id, key, kind, value FROM records ORDER BY id"
+# The plus keeps SQLite from reading all records in order rather than the few that are new.
+TEXTS_SINCE = "SELECT id, key, kind, value FROM records WHERE version > ? ORDER BY +id"
+COUNT_SINCE = "SELECT count(*) FROM records WHERE version > ?"
+TEXTS_OF = "SELECT id, key, kind, value FROM records WHERE version = ?"
+PUT_WORDS = "INSERT OR REPLACE INTO words (rowid, key, value) VALUES (?, ?, ?)"
+DROP_WORDS = "DELETE FROM words WHERE rowid = ?"
+LENGTHS = "SELECT id, sz FROM words_docsize ORDER BY id"
+VOCABULARY = "SELECT term FROM vocabulary"
+# One row instead of thousands: Python takes longer to fetch rows than SQLite to find them.
+POSTINGS = "SELECT group_concat(doc) FROM postings WHERE term = ?"
+
+# ── filters ──────────────────────────────────────────────────────────────────────────────────────
+
+MATCHING = "SELECT group_concat(id) FROM records WHERE {condition}"
+INDEX_FIELD = "CREATE INDEX IF NOT EXISTS {name} ON records ({expression})"
+HAS_INDEX = "SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = ?"

@@ -1,0 +1,47 @@
+"""Encoders that remember what they encoded: encoding is the slow part of the search benchmarks.
+
+Vectors are kept by the content of their texts in the folder that the environment variable
+``QKV_BENCH_CACHE`` names (by default ``qkv-bench-cache`` where temporary files go). It may be
+deleted at any time.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from qkv.encoders import (
+    CachedEncoder,
+    Encoder,
+    HeadsEncoder,
+    TransformerEncoder,
+    costly,
+    resolve,
+)
+
+CACHE = Path(
+    os.environ.get("QKV_BENCH_CACHE", Path(tempfile.gettempdir()) / "qkv-bench-cache")
+).resolve()
+
+
+def remembering(name: str) -> Encoder:
+    """The encoder of this name, with a memory; heads share theirs with the single encoders.
+
+    Raises
+    ------
+    MissingExtra
+        If the encoder needs a package that is not installed.
+    """
+    if name == "transformer":
+        return _cached(name, TransformerEncoder(threads=1))
+    encoder = resolve(name)
+    if isinstance(encoder, HeadsEncoder):
+        names = [part.partition(":")[0] for part in name.split("+")]
+        heads = [_cached(part, head) for part, head in zip(names, encoder.encoders, strict=True)]
+        return HeadsEncoder(list(zip(heads, encoder.weights, strict=True)))
+    return _cached(name, encoder)
+
+
+def _cached(name: str, encoder: Encoder) -> Encoder:
+    return CachedEncoder(encoder, CACHE / f"{name}.sqlite") if costly(encoder) else encoder
