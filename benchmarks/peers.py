@@ -83,7 +83,7 @@ class BM25S:
 
 
 class LanceDB:
-    """LanceDB: a table in files, vectors scanned (no index: exact), words in its own index.
+    """LanceDB: a table in files; vectors are scanned, which is exact, until they have an index.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class LanceDB:
         os.environ.setdefault("LANCEDB_LOG", "error")  # each query warns of its next version
         with _without("datasets"):
             import lancedb
-            from lancedb.index import FTS
+            from lancedb.index import FTS, HnswSq
 
         flat = pa.array(vectors.ravel(), pa.float32())
         columns = {
@@ -114,11 +114,17 @@ class LanceDB:
             ascii_folding=True,
             max_token_length=64,
         )
+        self._near = HnswSq(distance_type="cosine")
 
     def index_words(self) -> None:
         """Make the index of words."""
         self._table.create_index("text", config=self._as_written, replace=True)
         self._table.wait_for_index(["text_idx"], timedelta(minutes=5))
+
+    def index_vectors(self) -> None:
+        """Make an index of vectors: HNSW in an inverted file, quantized to 8 bits."""
+        self._table.create_index("vector", config=self._near, replace=True)
+        self._table.wait_for_index(["vector_idx"], timedelta(minutes=10))
 
     def keyword(self, query: str) -> Texts:
         """By words."""

@@ -31,6 +31,7 @@ from qkv.types import Floats
 ASKED = 200  # queries, and so rounds
 BATCH = 100
 ENCODED = 60  # queries that are encoded when they are asked
+SCANS = 20  # rounds with what takes a third of a second
 WARM = 10  # queries that other programs are asked first
 OURS = ("qkv", "filter", "alone")
 PUTS = 300
@@ -127,6 +128,7 @@ def _data(setup: Setup) -> Data:
     )
     remembered = remembering("use")
     encoder = Given()
+    encoder.encode(["load the model"])
     vectors = encode_all(remembered, stored)
     encoder.learn(others, encode_all(remembered, others))
     encoder.learn(COMMON, encode_all(remembered, COMMON))
@@ -142,13 +144,14 @@ class Programs:
 
     keyword: dict[str, Callable[[str], Any]]
     semantic: dict[str, Callable[[str], Any]]
+    scan: dict[str, Callable[[str], Any]]  # exact, and slow
     hybrid: dict[str, Callable[[str], Any]]
     batch: dict[str, Callable[[list[str]], Any]]
     indexed: dict[str, float]
 
 
 def _programs(data: Data, folder: Path) -> Programs:
-    found = Programs({}, {}, {}, {}, {})
+    found = Programs({}, {}, {}, {}, {}, {})
     if peers.installed("bm25s"):
         for backend in ("numpy", "numba") if peers.installed("numba") else ("numpy",):
             name = f"bm25s {peers.version('bm25s')}, {backend}"
@@ -163,8 +166,12 @@ def _programs(data: Data, folder: Path) -> Programs:
         table.index_words()
         found.indexed[name] = time.perf_counter() - start
         found.keyword[name] = table.keyword
-        found.semantic[name] = lambda q: table.semantic(data.vector(q))
-        found.hybrid[name] = lambda q: table.hybrid(q, data.vector(q))
+        found.scan[f"{name}, scan"] = lambda q: table.semantic(data.vector(q))
+        indexed = peers.LanceDB(data.texts, data.vectors, folder / "lance-hnsw")
+        indexed.index_words()
+        indexed.index_vectors()
+        found.semantic[f"{name}, HNSW"] = lambda q: indexed.semantic(data.vector(q))
+        found.hybrid[f"{name}, HNSW"] = lambda q: indexed.hybrid(q, data.vector(q))
     if peers.installed("chromadb"):
         name = f"Chroma {peers.version('chromadb')}, HNSW"
         collection = peers.Chroma(data.texts, data.vectors, folder / "chroma")
@@ -231,8 +238,12 @@ def _semantic(db: qkv.Database, data: Data, programs: Programs, setup: Setup) ->
         recall = _recall(tasks["qkv"], program, data.others[:50])
         tasks[f"{name}, recall@{K} {recall:.3f}"] = program
     times = _asked(tasks, data.others, setup)
+    scans = _asked({"qkv": tasks["qkv"]} | programs.scan, data.others[:SCANS], setup, SCANS)
     yield Row.of(
-        "semantic, given vectors", times["qkv"], figure=_tail(times["qkv"]), peers=_peers(times)
+        "semantic, given vectors",
+        times["qkv"],
+        figure=_tail(times["qkv"]),
+        peers=_peers(times) | _peers(scans),
     )
     times = {"qkv": _each(lambda q: db.search(q, K), data.fresh[:ENCODED])}
     yield Row.of("semantic, encoding the query", times["qkv"], figure=_tail(times["qkv"]))
@@ -360,7 +371,10 @@ def _puts(db: qkv.Database, plain: qkv.Database, data: Data, setup: Setup) -> It
 
 
 def _asked(
-    tasks: Mapping[str, Callable[[str], object]], queries: Sequence[str], setup: Setup
+    tasks: Mapping[str, Callable[[str], object]],
+    queries: Sequence[str],
+    setup: Setup,
+    rounds: int = ASKED,
 ) -> dict[str, Times]:
     """Time the same queries in all programs, in turns; ours were all asked once before."""
     for name, task in tasks.items():
@@ -373,7 +387,7 @@ def _asked(
 
     # The pause lets the threads of the one before go to sleep.
     return interleave(
-        {name: over(task) for name, task in tasks.items()}, setup.rounds(ASKED), pause=0.01
+        {name: over(task) for name, task in tasks.items()}, setup.rounds(rounds), pause=0.01
     )
 
 

@@ -306,6 +306,7 @@ class Keywords:
         self._corpus = Corpus()
         self._postings: dict[str, Postings] = {}
         self._words: dict[tuple[str, Scheme], Word] = {}
+        self._held = 0  # places in all postings
         self._forms: dict[str, Forms] = {}
 
     def scored(
@@ -359,17 +360,18 @@ class Keywords:
                 # Should catching up be interrupted, the next search begins from nothing.
                 if before.version < floor or not self._advance(before, version, connection):
                     self._read_anew(version, connection)
-            if sum(len(p.places) for p in self._postings.values()) > _KEPT:
-                self._postings, self._words = {}, {}
+            if self._held > _KEPT:
+                self._postings, self._words, self._held = {}, {}, 0
             for term in terms - self._postings.keys():
                 self._postings[term] = self._read(term, connection)
+                self._held += len(self._postings[term].places)
             for term in terms:
                 if (term, scheme) not in self._words:
                     self._words[term, scheme] = weigh(self._corpus, self._postings[term], scheme)
             return self._corpus, {term: self._words[term, scheme] for term in terms}
 
     def _read_anew(self, version: int, connection: sqlite3.Connection) -> None:
-        self._postings = {}
+        self._postings, self._held = {}, 0
         self._forms = {language: Forms(language) for language in self._forms}
         ids, lengths = self._tables.lengths(connection)
         live = np.ones(len(ids), dtype=bool)
