@@ -196,10 +196,6 @@ class Meaning:
         return np.array([known.get(id, 0.0) for id in ids.tolist()])
 
 
-def _places(ranking: Ranking) -> dict[int, Place]:
-    return {id: Place(rank, score) for rank, (id, score) in enumerate(ranking.items(), 1)}
-
-
 class Search:
     """Search over one store.
 
@@ -253,9 +249,20 @@ class Search:
                 best = self._fused(rankings, options, row, meaning, scored)
             else:
                 (best,) = rankings.values()
-            places = {name: _places(ranking) for name, ranking in rankings.items()}
+            ranks = {
+                name: {id: rank for rank, id in enumerate(ranking, 1)}
+                for name, ranking in rankings.items()
+            }
             yield [
-                (id, score, {name: place[id] for name, place in places.items() if id in place})
+                (
+                    id,
+                    score,
+                    {
+                        name: Place(ranks[name][id], ranking[id])
+                        for name, ranking in rankings.items()
+                        if id in ranking
+                    },
+                )
                 for id, score in islice(best.items(), options.k)
             ]
 
