@@ -236,15 +236,21 @@ class Scored:
     rarity : float
         Sum of the idf of the query's words, of those too that no text holds: what BM25 gives to a
         text of mean length that holds each word once.
+    left : array (l,), int64, or None
+        Places that may have a score, ascending; None: all.
     """
 
     corpus: Corpus
     scores: NDArray[np.float64]
     rarity: float
+    left: Integers | None = None
 
     def best(self, k: int) -> tuple[Integers, Floats]:
         """Ids of the k best, best first, earlier records first among equals; and their scores."""
-        places = np.flatnonzero(self.scores)
+        if self.left is None:
+            places = np.flatnonzero(self.scores)
+        else:  # quicker than looking at all
+            places = self.left[self.scores[self.left] > 0]
         if len(places) > k:
             held = self.scores[places]
             places = places[held >= np.partition(held, len(held) - k)[len(held) - k]]
@@ -337,15 +343,16 @@ class Keywords:
             queries = [[forms.term(token) for token in query] for query in queries]
         counted = [Counter(query) for query in queries]
         corpus, known = self._at_one_moment({term for query in counted for term in query}, scheme)
-        allowed = None
+        allowed = left = None
         if among is not None:
+            left = np.sort(corpus.places(among))
             allowed = np.zeros(len(corpus.ids), dtype=bool)
-            allowed[corpus.places(among)] = True
+            allowed[left] = True
         for query in counted:
             times = dict.fromkeys(query, 1) if scheme is Scheme.OVERLAP else query
             words = [(known[term], times[term]) for term in query]
             rarity = sum(query[term] * known[term].idf for term in query)
-            yield Scored(corpus, score(corpus, words, allowed), rarity)
+            yield Scored(corpus, score(corpus, words, allowed), rarity, left)
 
     def _at_one_moment(self, terms: set[str], scheme: Scheme) -> tuple[Corpus, dict[str, Word]]:
         """Catch up with the tables, and read what is still missing of some terms."""
