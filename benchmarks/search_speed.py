@@ -386,8 +386,9 @@ def _asked(
         return lambda: task(next(turn))
 
     # The pause lets the threads of the one before go to sleep.
+    pause = 0.01 if set(tasks) - set(OURS) else 0.0
     return interleave(
-        {name: over(task) for name, task in tasks.items()}, setup.rounds(rounds), pause=0.01
+        {name: over(task) for name, task in tasks.items()}, setup.rounds(rounds), pause=pause
     )
 
 

@@ -248,7 +248,7 @@ class Scored:
     def best(self, k: int) -> tuple[Integers, Floats]:
         """Ids of the k best, best first, earlier records first among equals; and their scores."""
         if self.left is None:
-            places = np.flatnonzero(self.scores)
+            places = np.flatnonzero(self.scores > 0)  # five times as fast as of the scores
         else:  # quicker than looking at all
             places = self.left[self.scores[self.left] > 0]
         if len(places) > k:
@@ -314,6 +314,7 @@ class Keywords:
         self._words: dict[tuple[str, Scheme], Word] = {}
         self._held = 0  # places in all postings
         self._forms: dict[str, Forms] = {}
+        self._latest: tuple[Corpus, Integers, Integers, NDArray[np.bool_]] | None = None
 
     def scored(
         self,
@@ -343,16 +344,22 @@ class Keywords:
             queries = [[forms.term(token) for token in query] for query in queries]
         counted = [Counter(query) for query in queries]
         corpus, known = self._at_one_moment({term for query in counted for term in query}, scheme)
-        allowed = left = None
-        if among is not None:
-            left = np.sort(corpus.places(among))
-            allowed = np.zeros(len(corpus.ids), dtype=bool)
-            allowed[left] = True
+        left, allowed = (None, None) if among is None else self._left(corpus, among)
         for query in counted:
             times = dict.fromkeys(query, 1) if scheme is Scheme.OVERLAP else query
             words = [(known[term], times[term]) for term in query]
             rarity = sum(query[term] * known[term].idf for term in query)
             yield Scored(corpus, score(corpus, words, allowed), rarity, left)
+
+    def _left(self, corpus: Corpus, among: Integers) -> tuple[Integers, NDArray[np.bool_]]:
+        """Places of records, and a mask of them; those of the latest filter are remembered."""
+        latest = self._latest
+        if latest is None or latest[0] is not corpus or latest[1] is not among:
+            left = np.sort(corpus.places(among))
+            allowed = np.zeros(len(corpus.ids), dtype=bool)
+            allowed[left] = True
+            self._latest = latest = corpus, among, left, allowed
+        return latest[2], latest[3]
 
     def _at_one_moment(self, terms: set[str], scheme: Scheme) -> tuple[Corpus, dict[str, Word]]:
         """Catch up with the tables, and read what is still missing of some terms."""

@@ -171,7 +171,7 @@ def improve(
 
 
 def recall_at_k(found: Integers, truth: Integers) -> float:
-    """Share of the true neighbours that were found, averaged over rows.
+    """Share of the true neighbours of all rows together that were found.
 
     Parameters
     ----------

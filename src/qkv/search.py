@@ -166,7 +166,7 @@ class Meaning:
     prepared : array (m, d')
         The same, prepared for the index.
     among : array (a,), int64, or None
-        Ids of the only records that may be found.
+        The only rows that may be found.
     """
 
     def __init__(
@@ -174,7 +174,7 @@ class Meaning:
     ) -> None:
         self._snapshot = snapshot
         self._prepared = prepared
-        self._among = None if among is None else snapshot.rows(among)
+        self._among = among
         self._understood = vectors.any(axis=1)
         #: Records that may be found.
         self.size = len(snapshot) if self._among is None else len(self._among)
@@ -212,6 +212,7 @@ class Search:
         self._space = space
         self._reader = reader
         self._keywords = Keywords(tables)
+        self._latest: tuple[Snapshot, Integers, Integers] | None = None
 
     def find(
         self, queries: Sequence[Query], options: Options, where: Filter | None = None
@@ -291,7 +292,16 @@ class Search:
 
     def _meaning(self, queries: Sequence[Query], among: Integers | None) -> Meaning:
         vectors = self._space.queries(queries)
-        return Meaning(self._reader.snapshot(), vectors, self._space.prepared(vectors), among)
+        snapshot = self._reader.snapshot()
+        rows = None if among is None else self._rows(snapshot, among)
+        return Meaning(snapshot, vectors, self._space.prepared(vectors), rows)
+
+    def _rows(self, snapshot: Snapshot, among: Integers) -> Integers:
+        """Rows of records; those of the latest filter are remembered."""
+        latest = self._latest
+        if latest is None or latest[0] is not snapshot or latest[1] is not among:
+            self._latest = latest = snapshot, among, snapshot.rows(among)
+        return latest[2]
 
     def _words(
         self, queries: Sequence[Query], options: Options, among: Integers | None
