@@ -21,7 +21,6 @@ from qkv.filters import Filter
 from qkv.keyword import Keywords, Scheme, Scored, check_scheme
 from qkv.languages import stems
 from qkv.languages import stop_words as listed
-from qkv.passages import best_sentences
 from qkv.ranking import reciprocal_rank_fusion, weighted_fusion
 from qkv.reader import Reader
 from qkv.snapshot import Snapshot
@@ -334,6 +333,8 @@ class Search:
                         for start, end in hits(text, forms)
                     ]
         if isinstance(q, str) and options.mode is not Mode.KEYWORD and self._space.encoder:
+            from qkv.passages import best_sentences  # noqa: PLC0415  (20 ms, seldom needed)
+
             # The longer text of a record is the one to look into.
             longest = [max(_texts(match), key=lambda one: len(one[1])) for match in matches]
             best = best_sentences(self._space.encoder, q, [text for _, text in longest])

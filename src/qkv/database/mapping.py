@@ -7,7 +7,7 @@ import os
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -33,11 +33,13 @@ from qkv.keyword import Scheme
 from qkv.lexicon import Lexicon
 from qkv.reader import SHOWN, Reader, check_head
 from qkv.search import Fusion, Mode, Search, check_options
-from qkv.similarity import SimilarityMatrix, similarity
 from qkv.space import Query, Space, check_key, check_query
 from qkv.tables import GET, HAS, METADATA, VECTOR, Durability, Tables
 from qkv.types import Attention, Floats, Match, Metric, Origin, Value
 from qkv.values import from_stored, same, to_stored
+
+if TYPE_CHECKING:
+    from qkv.similarity import SimilarityMatrix
 
 __all__ = ["Database"]
 
@@ -628,5 +630,7 @@ class Database(MutableMapping[str, Value]):
                one   cat
         cats  0.14  0.55
         """
+        from qkv.similarity import similarity  # noqa: PLC0415  (not for those who never ask)
+
         rows, columns = (None if side is None else batch(side)[0] for side in (queries, keys))
         return similarity(self._tables, self._space, rows, columns)
