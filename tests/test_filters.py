@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import operator
+import sqlite3
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -235,6 +237,22 @@ def test_metadata_stays_unless_it_is_given_again() -> None:
         db.metadata("absent")
     with pytest.raises(RecordError):
         db.put("bear", object(), metadata={"year": 1})
+
+
+def test_no_filter_waits_for_a_writer(path: Path) -> None:
+    db = Database(path=path, encoder=None, timeout=10_000)
+    n = 1200
+    about = ({"year": i % 100} for i in range(n))
+    db.update(((str(i), i) for i in range(n)), vectors=np.ones((n, 2)), metadata=about)
+    db.close()
+    db = Database(path=path, encoder=None, timeout=10_000)
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    assert len(db.search(np.ones(2), 50, where="year == 7")) == 12
+    writer.execute("ROLLBACK")
+    writer.close()
+    assert db._tables.one("PRAGMA busy_timeout") == (10_000_000,)
+    db.close()
 
 
 def test_fields_of_large_stores_get_an_index() -> None:

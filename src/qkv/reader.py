@@ -20,7 +20,7 @@ import numpy as np
 
 from qkv.answers import Answered, Asked, Decoding, Head, Meanings, answer, values_of
 from qkv.attention import Read, check_count, check_temperature, size_temperature
-from qkv.errors import InputError, Locked
+from qkv.errors import DiskFull, InputError, Locked, ReadOnlyFile
 from qkv.filters import Filter
 from qkv.lexicon import Lexicon, resolve_lexicon
 from qkv.snapshot import Snapshot
@@ -279,8 +279,9 @@ class Reader:
         if self._tables.read_only or len(self._tables) < _INDEXED:
             return
         for expression in where.fields:
-            # A filter works without; whoever is writing now must not be waited for.
-            with suppress(Locked):
+            # A filter works without: whoever is writing is not waited for, and a full disk is no
+            # reason not to read.
+            with suppress(Locked, DiskFull, ReadOnlyFile):
                 self._tables.index_field(f"field_{expression.encode().hex()}", expression)
 
     def snapshot(self) -> Snapshot:

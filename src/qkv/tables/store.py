@@ -232,10 +232,22 @@ class Tables(WordTables):
         return np.sort(numbers(self.one(statement, *where.values)[0]))
 
     def index_field(self, name: str, expression: str) -> None:
-        """Make an index of an expression that filters use, if there is none."""
-        if self.one(sql.HAS_INDEX, name) is None:
-            with self.writing() as (connection, _):
-                connection.execute(sql.INDEX_FIELD.format(name=name, expression=expression))
+        """Make an index of an expression that filters use, if there is none.
+
+        Raises
+        ------
+        Locked
+            At once, if another writer holds the file: no reader should wait for an index.
+        """
+        if self.one(sql.HAS_INDEX, name) is not None:
+            return
+        with self._lock:
+            self.one(sql.WAIT.format(milliseconds=0))
+            try:
+                with self.writing() as (connection, _):
+                    connection.execute(sql.INDEX_FIELD.format(name=name, expression=expression))
+            finally:
+                self.one(sql.WAIT.format(milliseconds=int(self._timeout * 1000)))
 
 
 def _changed(cursor: sqlite3.Cursor) -> Iterator[Batch]:
