@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,36 +15,30 @@ from qkv.answers import Decoding, Head
 from qkv.attention import check_metric, check_temperature
 from qkv.database.arguments import (
     Records,
-    batch,
     check_all_metadata,
     check_decoding,
     check_imagination,
     check_null,
     check_timeout,
-    check_where,
     pairs,
     storable,
 )
+from qkv.database.questions import Questions
 from qkv.database.views import ItemsView, ValuesView
 from qkv.encoders import Encoder, Progress, resolve
 from qkv.errors import InputError
-from qkv.filters import Where
-from qkv.keyword import Scheme
 from qkv.lexicon import Lexicon
-from qkv.reader import SHOWN, Reader, check_head
-from qkv.search import Fusion, Mode, Search, check_options
-from qkv.space import Query, Space, check_key, check_query
+from qkv.reader import Reader, check_head
+from qkv.search import Search
+from qkv.space import Space, check_key
 from qkv.tables import GET, HAS, METADATA, VECTOR, Durability, Tables
-from qkv.types import Attention, Floats, Match, Metric, Origin, Value
+from qkv.types import Floats, Metric, Value
 from qkv.values import from_stored, same, to_stored
-
-if TYPE_CHECKING:
-    from qkv.similarity import SimilarityMatrix
 
 __all__ = ["Database"]
 
 
-class Database(MutableMapping[str, Value]):
+class Database(Questions, MutableMapping[str, Value]):
     """A dict whose lookup is attention.
 
     As a dict it is exact: ``db[key]``, ``in``, ``get``, ``pop``, ``update`` … do what they do in
@@ -388,249 +382,3 @@ class Database(MutableMapping[str, Value]):
         if row is None:
             raise KeyError(key)
         return np.frombuffer(row[0], dtype="<f4").copy()
-
-    # ── attention ────────────────────────────────────────────────────────────────────────────
-
-    def query(
-        self, q: Query, n: int = 5, *, strict: bool = False, where: Where | None = None
-    ) -> list[Value]:
-        """The likeliest values, best first: attention over every key.
-
-        Parameters
-        ----------
-        q : str or array (d,)
-        n : int
-            How many values at most.
-        strict : bool
-            Only values that are stored: nothing is imagined.
-        where : str or mapping, optional
-            Only records whose metadata passes: see :mod:`qkv.filters`.
-
-        Returns
-        -------
-        list
-            Empty when the store has no answer.
-
-        Examples
-        --------
-        >>> db = Database({"one": "number", "cat": "animal"}, encoder="hashing")
-        >>> db.query("cats", strict=True)
-        ['animal', 'number']
-        """
-        (attention,) = self._reader.attend(
-            [check_query(q)], n, strict=strict, where=check_where(where)
-        )
-        if attention.origin is Origin.NOTHING:
-            return []
-        return [candidate.value for candidate in attention.candidates]
-
-    @overload
-    def attend(  # type: ignore[overload-overlap]  # a str is a Sequence[str], but one query
-        self,
-        q: Query,
-        *,
-        n: int = SHOWN,
-        strict: bool = False,
-        top_k: int | None = None,
-        temperature: float | None = None,
-        head: Head | str | None = None,
-        where: Where | None = None,
-    ) -> Attention: ...
-    @overload
-    def attend(
-        self,
-        q: Sequence[Query],
-        *,
-        n: int = SHOWN,
-        strict: bool = False,
-        top_k: int | None = None,
-        temperature: float | None = None,
-        head: Head | str | None = None,
-        where: Where | None = None,
-    ) -> list[Attention]: ...
-    def attend(
-        self,
-        q: Query | Sequence[Query],
-        *,
-        n: int = SHOWN,
-        strict: bool = False,
-        top_k: int | None = None,
-        temperature: float | None = None,
-        head: Head | str | None = None,
-        where: Where | None = None,
-    ) -> Attention | list[Attention]:
-        """The whole answer: candidates, weights, and how much of the store stands behind them.
-
-        Parameters
-        ----------
-        q : str, array (d,), or a list of these
-            A list (or an array (m, d)) gives a list of answers, made in one batch.
-        n : int
-            How many candidates at most.
-        strict : bool
-            Only values that are stored: nothing is imagined.
-        top_k : int, optional
-            Look at the k nearest records only. With ``temperature=float("inf")`` that is the
-            majority vote of k nearest neighbours.
-        temperature : float, optional
-            τ for this call.
-        head : {"blend", "relation"}, optional
-            Value head for this call.
-        where : str or mapping, optional
-            Attend only to records whose metadata passes: see :mod:`qkv.filters`.
-
-        Returns
-        -------
-        Attention, or a list of them
-
-        Examples
-        --------
-        >>> db = Database({"one": "number", "cat": "animal"}, encoder="hashing", lexicon=None)
-        >>> a = db.attend("cats", temperature=0.1)
-        >>> a.value, a.weights[0].key
-        ('animal', 'cat')
-        >>> round(sum(w.weight for w in a.weights) + a.rest + a.null, 6)
-        1.0
-        """
-        queries, single = batch(q)
-        answers = self._reader.attend(
-            queries,
-            n,
-            strict=strict,
-            top_k=top_k,
-            temperature=temperature,
-            head=head,
-            where=check_where(where),
-        )
-        return answers[0] if single else answers
-
-    @overload
-    def search(  # type: ignore[overload-overlap]  # a str is a Sequence[str], but one query
-        self,
-        q: Query,
-        k: int = 10,
-        *,
-        mode: Mode | str = "semantic",
-        where: Where | None = None,
-        exclude_query: bool = False,
-        scheme: Scheme | str = "bm25",
-        language: str | None = None,
-        stop_words: str | Iterable[str] | None = None,
-        fusion: Fusion = "attention",
-        spans: bool = False,
-    ) -> list[Match]: ...
-    @overload
-    def search(
-        self,
-        q: Sequence[Query],
-        k: int = 10,
-        *,
-        mode: Mode | str = "semantic",
-        where: Where | None = None,
-        exclude_query: bool = False,
-        scheme: Scheme | str = "bm25",
-        language: str | None = None,
-        stop_words: str | Iterable[str] | None = None,
-        fusion: Fusion = "attention",
-        spans: bool = False,
-    ) -> list[list[Match]]: ...
-    def search(
-        self,
-        q: Query | Sequence[Query],
-        k: int = 10,
-        *,
-        mode: Mode | str = "semantic",
-        where: Where | None = None,
-        exclude_query: bool = False,
-        scheme: Scheme | str = "bm25",
-        language: str | None = None,
-        stop_words: str | Iterable[str] | None = None,
-        fusion: Fusion = "attention",
-        spans: bool = False,
-    ) -> list[Match] | list[list[Match]]:
-        """The records themselves, ranked by meaning, by words, or by both.
-
-        Parameters
-        ----------
-        q : str, array (d,), or a list of these
-        k : int
-            How many records at most.
-        mode : {"semantic", "keyword", "hybrid"}
-            ``"semantic"`` ranks by how alike the vectors of key and query are, ``"keyword"`` by
-            the words of the query in key and value, ``"hybrid"`` by both.
-        where : str or mapping, optional
-            Only records whose metadata passes: see :mod:`qkv.filters`.
-        exclude_query : bool
-            Leave out the record whose key is the query itself.
-        scheme : {"bm25", "tfidf", "overlap"}
-            How words are counted: see :class:`qkv.keyword.Scheme`.
-        language : str, optional
-            Language of the words (``"en"``): its small words do not count, and all forms of a word
-            are one, "cup" and "cups". Without it a word is found as it is written.
-        stop_words : str or iterable of str, optional
-            Words of the query that do not count: those of a language, or your own.
-        fusion : "attention", "rrf" or float
-            How a hybrid search brings both rankings into one: as two heads of one attention, whose
-            logits are added; by rank; or by scores, with this share (0 … 1) for meaning.
-        spans : bool
-            Say where in each record the answer is: words of the query, and the sentence nearest
-            to it. Sentences are encoded for it, some milliseconds each.
-
-        Returns
-        -------
-        list of Match, best first; a list of such lists for a list of queries
-
-        Examples
-        --------
-        >>> db = Database({"one": "number", "cat": "animal"}, encoder="hashing")
-        >>> [match.key for match in db.search("cats", k=1)]
-        ['cat']
-        >>> db.search("an ANIMAL", mode="keyword")[0].why
-        {'keyword': Place(rank=1, score=0.693...)}
-        """
-        queries, single = batch(q)
-        options = check_options(k, mode, scheme, fusion, language, stop_words, exclude_query, spans)
-        found = self._search.find(queries, options, check_where(where))
-        return found[0] if single else found
-
-    def index_words(self, progress: Progress | None = None) -> None:
-        """Begin the index of words now, rather than with the first keyword search.
-
-        Parameters
-        ----------
-        progress : callable, optional
-            Called with (done, total) meanwhile.
-        """
-        self._tables.index_words(progress)
-
-    def similarity(
-        self, queries: Query | Sequence[Query] | None = None, keys: Sequence[Query] | None = None
-    ) -> SimilarityMatrix:
-        """How alike each query and each key are: the query-key matrix, in the store's metric.
-
-        Parameters
-        ----------
-        queries, keys : list of str and array (d,), optional
-            None: all keys of the store. A text that is a stored key has its stored vector.
-
-        Returns
-        -------
-        SimilarityMatrix
-            Under cosine a text and itself score 1; equal sets make a symmetric matrix.
-
-        Raises
-        ------
-        InputError
-            If it would have more than 20,000 × 20,000 cells.
-
-        Examples
-        --------
-        >>> Database({"one": 1, "cat": 2}, encoder="hashing").similarity(["cats"])
-        <SimilarityMatrix 1 query × 2 keys, cosine>
-               one   cat
-        cats  0.14  0.55
-        """
-        from qkv.similarity import similarity  # noqa: PLC0415  (not for those who never ask)
-
-        rows, columns = (None if side is None else batch(side)[0] for side in (queries, keys))
-        return similarity(self._tables, self._space, rows, columns)
