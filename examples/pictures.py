@@ -1,4 +1,4 @@
-"""Pictures of a store: the similarity matrix, the map of its keys, the weights of an answer."""
+"""Pictures of a store: similarity matrix, map of its keys, weights of an answer, reliability."""
 
 import sys
 from pathlib import Path
@@ -17,6 +17,18 @@ SENTENCES = [
     "The bear lives in the woods.",
     "An apple is a fruit.",
 ]
+NOUNS = {
+    "animal": "cat dog horse cow sheep lion tiger wolf mouse rabbit elephant monkey bear fox goat",
+    "fruit": "apple banana cherry lemon mango peach pear plum grape melon strawberry pineapple fig",
+    "colour": "red blue green yellow purple pink black white grey brown violet crimson turquoise",
+    "country": "france spain italy germany poland norway sweden japan china india egypt kenya peru",
+    "job": "doctor teacher lawyer nurse farmer baker carpenter engineer plumber dentist pilot chef",
+    "instrument": "piano guitar violin flute drum trumpet cello harp clarinet oboe saxophone organ",
+    "vehicle": "car bus train bicycle truck boat ship plane tram van motorcycle helicopter ferry",
+    "clothing": "shirt trousers skirt dress coat jacket hat sock shoe glove scarf sweater belt tie",
+    "furniture": "chair table sofa bed desk wardrobe shelf cupboard stool bench cabinet armchair",
+    "weather": "rain snow wind storm cloud fog hail thunder sunshine drizzle frost blizzard mist",
+}
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else "pictures")
 folder.mkdir(exist_ok=True)
@@ -27,11 +39,13 @@ places = qkv.Database(
     {**dict.fromkeys(CAPITALS, "country"), **dict.fromkeys(CAPITALS.values(), "capital")}
 )
 words = qkv.Database(RECORDS)
+nouns = qkv.Database({noun: kind for kind, listed in NOUNS.items() for noun in listed.split()})
 
 for name, figure in {
     "heatmap.png": plots.heatmap(sentences.similarity()),
     "map.png": plots.key_map(responses, "Where is the world cup?", k=3),
     "places.png": plots.key_map(places, "a waltz in vienna", k=4),
+    "reliability.png": plots.reliability(nouns.calibrate()),
     "weights.png": plots.weights(words.attend("seventy")),
 }.items():
     print(plots.save(figure, folder / name, dpi=90))

@@ -400,7 +400,7 @@ def test_options_that_no_question_can_have(method, option, value, query, db):
     [
         lambda db, k: db.search("dog", k=k),
         lambda db, k: db.attend("dog", top_k=k).weights,
-        lambda db, k: db.query("dog", n=k),
+        lambda db, k: db.query("one cat list", n=k),
     ],
 )
 def test_more_than_there_is_gives_all_there_is(ask, db):

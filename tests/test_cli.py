@@ -150,6 +150,7 @@ def test_alone_it_shows_help():
         "query",
         "attend",
         "search",
+        "check",
         "map",
         "heatmap",
         "import",
@@ -348,7 +349,9 @@ def test_options_reach_attention():
     assert {round(weight["weight"], 6) for weight in flat["weights"]} == {0.25}
     assert flat["temperature"] is None
     assert len(vote["weights"]) == 2
-    assert "head is 'blend' or 'relation'" in complaint("query", "s.qkv", "cats", "--head", "x")
+    assert "'auto', 'blend' or 'relation', not 'x'" in complaint(
+        "query", "s.qkv", "cats", "--head", "x"
+    )
     complaint("query", "s.qkv", "cats", "--temperature", "-1")
     complaint("query", "s.qkv", "cats", "--temperature", "nan")
 
@@ -361,9 +364,9 @@ def test_the_relation_head():
 
 
 def test_attend_shows_answer_candidates_and_weights():
-    make({f"key {n}": n % 3 for n in range(20)})
-    text = run("attend", "s.qkv", "key 5!", "-n", "2").stdout
-    assert text.startswith("key 5! → ")
+    make({f"{animal} {n}": animal for animal in ("cat", "dog", "bird") for n in range(7)})
+    text = run("attend", "s.qkv", "a cat 5!", "-n", "2").stdout
+    assert text.startswith("a cat 5! → cat")
     assert "answers" in text
     assert "records looked at" in text
     weights = text.split("score")[1].splitlines()[1:]
@@ -447,7 +450,7 @@ def test_where_leaves_out_records():
     assert set(keys_found("heist", "--where", '"crime" in tags')) == {"Rififi", "Heat"}
     where = ["--where", "1950 <= year < 1960", "--json"]
     for command in ("query", "attend"):
-        text = run(command, "s.qkv", "Heat", *where).stdout
+        text = run(command, "s.qkv", "Rififi?", *where).stdout
         assert "Paris" in text
         assert "city" not in text
 
@@ -770,10 +773,10 @@ def test_json_of_info():
 def test_json_of_answers():
     make({"13 inch laptop": 999, "15 inch laptop": 1299})
     found = json.loads(run("query", "s.qkv", "14 inch laptop", "--json").stdout)
-    assert list(found) == ["query", "answers"]
+    assert list(found) == ["query", "answers", "calibrated"]
     assert found["query"] == "14 inch laptop"
     best = found["answers"][0]
-    assert list(best) == ["value", "probability", "origin", "spread", "keys"]
+    assert list(best) == ["value", "probability", "origin", "spread", "interval", "keys", "warnings"]
     assert best["origin"] == "imagined"
     assert 999 < best["value"] < 1299
     assert best["spread"] == pytest.approx(150, rel=0.1)
@@ -794,6 +797,7 @@ def test_json_of_attention():
         "rest",
         "null",
         "temperature",
+        "calibrated",
     ]
     assert (found["origin"], found["value"]) == ("recalled", "animal")
     assert list(found["weights"][0]) == ["key", "value", "weight", "score"]
@@ -1227,6 +1231,7 @@ READING = [
     ["query", "nope.qkv", "k"],
     ["attend", "nope.qkv", "k"],
     ["search", "nope.qkv", "k"],
+    ["check", "nope.qkv"],
     ["map", "nope.qkv", "-o", "map.png"],
     ["heatmap", "nope.qkv", "-o", "heat.png"],
     ["export", "nope.qkv"],

@@ -68,11 +68,11 @@ def test_half_of_the_capitals_are_imagined_from_the_other_half(turned):
         stored, asked = halves(pairs, seed)
         db = Database(stored, head="relation")
         answers = db.attend(list(asked))
-        rights.append(np.mean([a.value == asked[a.query] for a in answers]))
+        rights.append(np.mean([a.candidates[0].value == asked[a.query] for a in answers]))
         blend = db.attend(list(asked), head="blend")
         blends.append(np.mean([a.value == asked[a.query] for a in blend]))
-        imagined = [a for a in answers if a.value == asked[a.query]]
-        assert all(a.origin is Origin.IMAGINED for a in imagined)
+        firsts = [a.candidates[0] for a in answers]
+        assert all(c.origin is Origin.IMAGINED for c in firsts if c.value in asked.values())
     assert np.mean(rights) >= 0.80
     assert np.mean(blends) < 0.2
 
@@ -178,7 +178,7 @@ def test_a_list_of_queries_is_the_same_as_one_by_one(words):
     for one, many in zip(queries, words.attend(queries), strict=True):
         alone = words.attend(one)
         assert [c.value for c in alone.candidates] == [c.value for c in many.candidates]
-        assert alone.null == many.null
+        assert alone.null == pytest.approx(many.null, abs=1e-5)
         np.testing.assert_allclose(
             [w.weight for w in alone.weights], [w.weight for w in many.weights], atol=1e-5
         )
@@ -301,7 +301,7 @@ def test_agreement_decides_between_recall_and_imagination():
 
 def test_numbers_and_vectors_ask_for_no_lexicon():
     db = Database({"a": 1, "b": 2}, encoder="hashing", lexicon="no such lexicon")
-    assert db.attend("c").value is not None
+    assert db.attend("a a").value is not None
     db["c"] = "text"
     with pytest.raises(InputError, match="lexicon"):
         db.attend("d")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,6 +17,7 @@ from matplotlib.text import Annotation
 
 import qkv
 from qkv import errors, plots
+from qkv.calibration import Reliability
 from qkv.demo import CAPITALS, RECORDS
 from qkv.plots.coordinates import Method, coordinates, pca
 from qkv.plots.lettering import lettering, one_line
@@ -246,7 +248,12 @@ def test_the_bars_of_an_answer_sum_to_one():
     labels = names(ax.get_yticklabels())
     assert labels[0] == f"{answer.weights[0].key} → {answer.weights[0].value}"
     assert labels[-2:] == ["the other records", "nothing here"]
-    assert f"recalled, confidence {answer.confidence:.0%}" in texts(figure)[-1]
+    assert f"recalled, {answer.confidence:.0%} of the attention" in texts(figure)[-1]
+
+
+def test_a_calibrated_answer_says_how_sure_it_is(words):
+    answer = words.attend("a waltz in vienna")
+    assert f", {answer.confidence:.0%} sure; " in texts(plots.weights(answer))[-1]
 
 
 def test_an_answer_of_nothing_says_so():
@@ -259,6 +266,102 @@ def test_an_answer_of_nothing_says_so():
 def test_an_estimated_number_has_its_spread():
     db = qkv.Database({"a b": 1000, "b c": 2000}, encoder="hashing")
     assert " ± " in plots.weights(db.attend("b")).axes[0].get_title("left")
+
+
+# ── reliability ──────────────────────────────────────────────────────────────────────────────
+
+#: Of five answers: right, right, wrong, right, and one to a question without an answer.
+KNOWN = Reliability(
+    thresholds=(0.9, 0.8, 0.7, 0.6, 0.1),
+    errors=(0.0, 0.0, 0.04, 0.06, 0.3),
+    bounds=(0.04, 0.03, 0.08, 0.12, 0.4),
+    answered=(0.25, 0.5, 0.75, 0.75, 1.0),
+    bins=((0.1, 0.05, 0.2), (0.75, 0.7, 0.3), (0.95, 1.0, 0.5)),
+    ece=0.05,
+    auroc=0.9,
+    accuracy=0.75,
+)
+
+
+@pytest.fixture(scope="module")
+def colours() -> qkv.Database:
+    records = {f"{a} {b}": a for a in ("red", "blue") for b in CAPITALS.values()}
+    return qkv.Database(records, encoder="hashing")
+
+
+def beside(figure: Figure) -> list[str]:
+    """What is written beside the curve, a budget each."""
+    return [said for text in figure.axes[1].texts if "wrong:" in (said := text.get_text())]
+
+
+def test_a_dot_is_how_often_it_was_right_when_so_sure():
+    figure = plots.reliability(KNOWN)
+    diagram, curve = figure.axes
+    (dots,) = (c for c in diagram.collections if len(c.get_offsets()) == 3)
+    np.testing.assert_allclose(dots.get_offsets(), [bin[:2] for bin in KNOWN.bins])
+    sizes = dots.get_sizes()
+    assert sizes[0] < sizes[1] < sizes[2]
+    np.testing.assert_allclose(diagram.lines[0].get_xydata(), [(0, 0), (1, 1)])
+    assert "ECE 0.050: 5.0 points off, on average" in texts(figure)
+    assert (diagram.get_xlabel(), curve.get_ylabel()) == (
+        "how sure it said it was",
+        "wrong, of the answers given",
+    )
+
+
+def test_the_curve_is_what_more_answers_cost_and_marks_budgets():
+    figure = plots.reliability(KNOWN)
+    curve = figure.axes[1]
+    points = next(line for line in curve.lines if len(line.get_xdata()) == 5).get_xydata()
+    np.testing.assert_allclose(points, np.stack((KNOWN.answered, KNOWN.errors), axis=1))
+    # The last place where the upper end, not the share that was seen, is within the budget.
+    diamonds = [line.get_xydata()[0].tolist() for line in curve.lines if line.get_marker() == "D"]
+    assert diamonds == [[0.5, 0.03], [0.75, 0.08]]
+    said = [text.get_text() for text in curve.texts]
+    assert said[:3] == [
+        "≤ 1%: too few questions to tell",
+        "≤ 5%: 50% answered",
+        "≤ 10%: 75% answered",
+    ]
+
+
+def test_a_budget_that_no_answer_keeps_says_so():
+    wrong = replace(KNOWN, errors=(0.06, 0.04, 0.05, 0.06, 0.12), bounds=(0.2,) * 5)
+    assert beside(plots.reliability(wrong)) == [
+        "at most 1% wrong:\nnone is so sure",
+        "at most 5% wrong:\ntoo few questions to tell",
+        "at most 10% wrong:\ntoo few questions to tell",
+    ]
+
+
+def test_a_calibration_says_how_much_was_asked(colours):
+    calibration = colours.calibrate()
+    said = texts(plots.reliability(calibration))
+    asked = f"{calibration.questions} of its own records asked for"
+    assert any(asked in text for text in said)
+    assert not any(asked in text for text in texts(plots.reliability(calibration.reliability)))
+
+
+def test_a_store_that_was_not_asked_has_no_reliability(sentences):
+    for nothing in (sentences.calibrate(), sentences.calibrate().reliability):
+        with pytest.raises(errors.InputError, match="20 records that share their value"):
+            plots.reliability(nothing)
+
+
+def test_nothing_of_the_reliability_is_cut_or_covered(colours):
+    for known in (KNOWN, colours.calibrate()):
+        figure = plots.reliability(known)
+        figure.draw_without_rendering()
+        boxes = [
+            text.get_window_extent()
+            for ax in figure.axes
+            for text in [ax._left_title, ax.xaxis.label, ax.yaxis.label, *ax.texts]
+        ]
+        for box in boxes:
+            assert figure.bbox.x0 <= box.x0
+            assert box.x1 <= figure.bbox.x1
+        for one, other in itertools.combinations(boxes, 2):
+            assert not one.overlaps(other)
 
 
 # ── what is written ──────────────────────────────────────────────────────────────────────────
@@ -311,6 +414,7 @@ def drawings(db: qkv.Database, ax=None):
     yield plots.heatmap(db.similarity(), ax=ax)
     yield plots.key_map(db, "sky", ax=ax)
     yield plots.weights(db.attend("sky"), ax=ax)
+    yield plots.reliability(KNOWN, ax=None if ax is None else (ax, ax))
 
 
 def test_the_same_picture_is_the_same_file(sentences, tmp_path):

@@ -9,12 +9,15 @@ import numpy as np
 from qkv.types import Floats, Integers
 
 __all__ = [
+    "auroc",
+    "expected_calibration_error",
     "improve",
     "mean_reciprocal_rank",
     "merge_best",
     "ndcg_at_k",
     "recall_at_k",
     "reciprocal_rank_fusion",
+    "reliability_bins",
     "top_k",
     "weighted_fusion",
 ]
@@ -266,6 +269,97 @@ def mean_reciprocal_rank(found: Integers, truth: Integers) -> float:
             hits = np.flatnonzero(np.isin(row, wanted))
             reciprocal.append(1 / (1 + hits[0]) if len(hits) else 0.0)
     return float(np.mean(reciprocal)) if reciprocal else 1.0
+
+
+def auroc(high: Floats, low: Floats) -> float:
+    """Chance that one of `high` is above one of `low`; ties count half.
+
+    The area under the receiver operating characteristic (Hanley & McNeil 1982): 1 tells the two
+    apart without error, 0.5 not at all.
+
+    Parameters
+    ----------
+    high : array (m,)
+        Scores of what should score high.
+    low : array (n,)
+        Scores of what should score low.
+
+    Returns
+    -------
+    float
+        NaN if either is empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> auroc(np.array([0.9, 0.4]), np.array([0.1, 0.4]))
+    0.875
+    """
+    if not len(high) or not len(low):
+        return float("nan")
+    order = np.sort(low)
+    below = np.searchsorted(order, high, side="left")
+    ties = np.searchsorted(order, high, side="right") - below
+    return float((below + ties / 2).mean() / len(low))
+
+
+def reliability_bins(
+    probability: Floats, happened: Floats, weights: Floats | None = None, *, bins: int = 15
+) -> list[tuple[float, float, float]]:
+    """What came of predictions, by how sure they were: the reliability diagram.
+
+    Parameters
+    ----------
+    probability : array (n,)
+        Predicted, 0 … 1.
+    happened : array (n,)
+        1 where it came so, 0 where not.
+    weights : array (n,), optional
+        How much each counts.
+    bins : int
+        Bins of equal width.
+
+    Returns
+    -------
+    list of (float, float, float)
+        Mean probability, share of what happened, and share of all predictions, for each bin that
+        is not empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> reliability_bins(np.array([0.1, 0.9, 0.9]), np.array([0.0, 1.0, 0.0]), bins=2)
+    [(0.1, 0.0, 0.333...), (0.9, 0.5, 0.666...)]
+    """
+    counted = np.ones(len(probability)) if weights is None else weights
+    places = np.minimum((np.asarray(probability) * bins).astype(np.int64), bins - 1)
+    filled = []
+    for place in np.unique(places):
+        inside = places == place
+        share = counted[inside].sum() / counted.sum()
+        mean, hit = (
+            float(np.average(column[inside], weights=counted[inside]))
+            for column in (probability, happened)
+        )
+        filled.append((mean, hit, float(share)))
+    return filled
+
+
+def expected_calibration_error(
+    probability: Floats, happened: Floats, weights: Floats | None = None, *, bins: int = 15
+) -> float:
+    """How far probabilities are from what happened, on average (Naeini, Cooper & Hauskrecht 2015).
+
+    Parameters and bins are those of :func:`reliability_bins`; 0 is perfect.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(expected_calibration_error(np.array([0.8, 0.8]), np.array([1.0, 0.0])), 3)
+    0.3
+    """
+    filled = reliability_bins(probability, happened, weights, bins=bins)
+    return sum(share * abs(mean - hit) for mean, hit, share in filled)
 
 
 def reciprocal_rank_fusion(

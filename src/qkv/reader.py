@@ -13,15 +13,28 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
-from typing import Literal
+from functools import cache, partial
+from typing import Any, Literal
 
 import numpy as np
 
-from qkv.answers import Answered, Asked, Decoding, Head, Meanings, answer, values_of
+from qkv.answers import (
+    PLAIN,
+    Answered,
+    Asked,
+    Decoding,
+    Head,
+    Meanings,
+    answer,
+    values_of,
+)
 from qkv.attention import Read, check_count, check_temperature, size_temperature
+from qkv.calibrating import Calibrating
+from qkv.calibration import NEAR, UNANSWERABLE, Calibration
+from qkv.calibration.imagining import Gains
 from qkv.errors import DiskFull, InputError, Locked, ReadOnlyFile
 from qkv.filters import Filter
+from qkv.judging import Judged, judge
 from qkv.lexicon import Lexicon, resolve_lexicon
 from qkv.snapshot import Snapshot
 from qkv.space import Query, Space
@@ -43,6 +56,8 @@ __all__ = ["SHOWN", "Reader", "check_head"]
 SHOWN = 10
 #: Temperature of the relation head: offsets want many witnesses (docs/defaults.md).
 RELATION_TEMPERATURE = 0.2
+#: A hybrid search is a little warmer than attention alone: so it was measured (docs/search.md).
+FUSION_WARMTH = 1.25
 #: What is left of 1 by float32's rounding is no weight.
 _ROUNDING = 1e-6
 #: Filters whose records are remembered.
@@ -65,7 +80,9 @@ class Reader:
     decoding : Decoding
     temperature : float or "auto"
     null : float or None
-        Score of the null record.
+        Score of the null record; None: calibration decides.
+    unanswerable : float
+        Assumed share of questions that the store cannot answer.
     """
 
     def __init__(
@@ -76,7 +93,9 @@ class Reader:
         decoding: Decoding,
         temperature: float | Literal["auto"],
         null: float | None,
+        unanswerable: float = UNANSWERABLE,
     ) -> None:
+        self.calibrating = Calibrating(tables, space, self.meanings, unanswerable)
         self.decoding = decoding
         self.temperature = temperature
         self.null = null
@@ -108,8 +127,12 @@ class Reader:
         temperature: float | None = None,
         head: Head | str | None = None,
         where: Filter | None = None,
+        hidden: str | None = None,
     ) -> list[Attention]:
-        """Answer checked queries, with at most `count` candidates each."""
+        """Answer checked queries, with at most `count` candidates each.
+
+        The record whose key is `hidden` is left out, as if it had never been stored.
+        """
         decoding = self.decoding
         if head is not None:
             decoding = replace(decoding, head=check_head(head))
@@ -118,7 +141,8 @@ class Reader:
         count = check_count(count, "n")
         top_k = None if top_k is None else check_count(top_k, "top_k")
         temperature = None if temperature is None else check_temperature(temperature)
-        if decoding.head is Head.RELATION and not all(isinstance(q, str) for q in queries):
+        told = decoding.head is Head.RELATION
+        if told and not all(isinstance(q, str) for q in queries):
             raise InputError("the relation head moves the query's own words; ask it with text")
         among = None if where is None else self.among(where)
         exact = [
@@ -129,14 +153,43 @@ class Reader:
         if rest:
             snapshot = self.snapshot()
             rows = None if among is None else snapshot.rows(among)
+            snapshot, rows = self._without(snapshot, rows, hidden)
             size = len(snapshot) if rows is None else len(rows)
-            tau = self._tau(size, decoding.head, temperature)
+            calibration = None
+            if top_k is None and temperature is None and self._calibrates(decoding, strict):
+                calibration = self.calibrating.current(snapshot)
+            decoding, calibration = _settled(decoding, calibration)
+            tau = self._tau(size, decoding.head, temperature, calibration)
             step = max(1, _MASSES // max(1, snapshot.groups.width))
             for start in range(0, len(rest), step):
                 part = rest[start : start + step]
-                found += self._read(snapshot, part, count, top_k, tau, decoding, rows)
-        answers = iter(found)
+                found += self._read(snapshot, part, count, top_k, tau, decoding, rows, calibration)
+        again = partial(
+            self._again,
+            count=count,
+            strict=strict,
+            top_k=top_k,
+            temperature=temperature,
+            head=head,
+            where=where,
+        )
+        answers = (replace(one, again=partial(again, one.query)) for one in found)
         return [hit if hit is not None else next(answers) for hit in exact]
+
+    def _again(self, query: Query, hidden: str, *, count: int, **options: Any) -> Attention:
+        """The same question, were one of the records not there."""
+        (answer,) = self.attend([query], count, hidden=hidden, **options)
+        return answer
+
+    def _without(
+        self, snapshot: Snapshot, among: Integers | None, hidden: str | None
+    ) -> tuple[Snapshot, Integers | None]:
+        """The snapshot as if one record had never been stored."""
+        record = None if hidden is None else self._tables.one(ID, hidden)
+        rows = None if record is None else snapshot.rows(np.array(record))
+        if rows is None or not len(rows):
+            return snapshot, among
+        return snapshot.without(rows), among
 
     def _exact(self, q: str, temperature: float | None, among: Integers | None) -> Attention | None:
         row = self._tables.one(GET, q)
@@ -150,20 +203,61 @@ class Reader:
             rest=0.0,
             null=0.0,
             temperature=0.0 if temperature is None else temperature,
+            calibrated=True,
         )
 
-    def temperature_of(self, n: int) -> float:
-        """Temperature of attention over n records."""
-        return self._tau(n, Head.BLEND, None)
+    def calibrate(self, unanswerable: float | None) -> Calibration:
+        """Calibrate now, and keep it; with another share of unanswerable questions from now on."""
+        if self._space.metric is not Metric.COSINE:
+            raise InputError(
+                f"only the cosine metric is calibrated, and this store's is {self._space.metric}; "
+                "copy it: Database(path='copy.qkv', metric='cosine').update(old)"
+            )
+        return self.calibrating.calibrate(self.snapshot(), unanswerable)
 
-    def _tau(self, n: int, head: Head, given: float | None) -> float:
+    def calibration(self) -> Calibration:
+        """What holds now; brought up to date first where that is quick."""
+        return self.calibrating.current(self.snapshot())
+
+    def sure(self, attention: Attention, max_wrong: float) -> bool:
+        """Whether an answer is within the budget of wrong ones."""
+        if attention.origin is Origin.EXACT:
+            return True
+        if not attention.calibrated:
+            raise InputError(
+                "max_wrong needs calibrated answers: leave temperature, null and imagination to "
+                "the store, and use the cosine metric"
+            )
+        return attention.confidence >= self.calibration().threshold(max_wrong)
+
+    def _calibrates(self, decoding: Decoding, strict: bool) -> bool:
+        """Whether probabilities are calibrated: everything is left to the store."""
+        return (
+            self._space.metric is Metric.COSINE
+            and self.temperature == "auto"
+            and self.null is None
+            and (strict or decoding.imagination is None)
+            and decoding.metric == "cosine"
+        )
+
+    def fusion_temperature(self, n: int) -> float:
+        """Temperature at which meaning and words meet in a hybrid search over n records."""
+        tau = self._tau(n, Head.BLEND, None, None)
+        return tau * FUSION_WARMTH if self.temperature == "auto" else tau
+
+    def _tau(
+        self, n: int, head: Head | None, given: float | None, calibration: Calibration | None
+    ) -> float:
         if given is not None:
             return given
         if self.temperature != "auto":
             return float(self.temperature)
         if self._space.metric is not Metric.COSINE:
             return 1.0
-        return RELATION_TEMPERATURE if head is Head.RELATION else size_temperature(n)
+        if head is Head.RELATION:
+            known = None if calibration is None else calibration.imagining
+            return RELATION_TEMPERATURE if known is None else known.proposing.temperature
+        return size_temperature(n) if calibration is None else calibration.temperature_at(n)
 
     def _read(
         self,
@@ -174,6 +268,7 @@ class Reader:
         temperature: float,
         decoding: Decoding,
         among: Integers | None,
+        calibration: Calibration | None,
     ) -> list[Attention]:
         if len(snapshot.records if among is None else among) == 0:
             return [Attention(q, (), (), 0.0, 1.0, temperature) for q in queries]
@@ -183,22 +278,40 @@ class Reader:
         if decoding.head is Head.RELATION and texts:
             if meanings is None:
                 raise InputError("the relation head needs a lexicon: Database(lexicon='glove')")
-            offsets = self._offsets(snapshot, meanings)
+            known = None if calibration is None else calibration.imagining
+            gains = PLAIN if known is None else known.proposing.gains
+            offsets = self._offsets(snapshot, meanings, gains)
         values = values_of(snapshot, offsets)
         vectors = self._space.queries(queries)
+        prepared = self._space.prepared(vectors)
         part = snapshot.index.partial(
-            self._space.prepared(vectors),
+            prepared,
             values,
             temperature=temperature,
-            k=max(SHOWN, top_k or 0),
+            k=max(SHOWN, top_k or 0) if calibration is None else NEAR,
             among=among,
         )
         if top_k is not None:
             part = part.truncate(top_k, values)
         read = part.read(self.null).silence(np.asarray(~vectors.any(axis=1)))
+        judged = None
         asked = Asked([q if isinstance(q, str) else None for q in queries], count)
-        answered = answer(snapshot, read, asked, decoding, meanings)
-        return self._answers(snapshot, queries, read, answered, temperature)
+        if calibration is not None:
+            judged = judge(
+                snapshot,
+                self._tables,
+                asked.texts,
+                prepared,
+                read,
+                calibration,
+                self.calibrating.background(),
+            )
+            read = read.dim(judged.verdict.null)
+        answered = answer(snapshot, read, asked, decoding, meanings, judged)
+        nulls = [one.null for one in answered]
+        if judged is not None and None not in nulls:
+            read = read.dim(np.array(nulls))
+        return self._answers(snapshot, queries, read, answered, temperature, judged)
 
     def _answers(
         self,
@@ -207,15 +320,18 @@ class Reader:
         read: Read,
         answered: list[Answered],
         temperature: float,
+        judged: Judged | None,
     ) -> list[Attention]:
         """Look up the keys of what was found."""
+        warnings = {} if judged is None else judged.warnings
         shown = read.indices[:, :SHOWN]
         rows = np.maximum(shown, 0)
         numbers = rows if snapshot.groups.ids is None else snapshot.groups.ids[rows]
         keys = self._tables.keys(np.unique(snapshot.records[rows]).tolist())
         value = cache(snapshot.distinct.__getitem__)
         answers = []
-        for q, (found, output), indices, records, ids, weights, scores, null in zip(
+        for number, q, (found, output, _), indices, records, ids, weights, scores, null in zip(
+            range(len(queries)),
             queries,
             answered,
             shown.tolist(),
@@ -249,6 +365,8 @@ class Reader:
                             one.origin,
                             tuple(speaking.get(one.id, ())),  # all, for an imagined one
                             one.spread,
+                            one.interval,
+                            warnings.get((number, one.id), ()),
                         )
                         for one in found
                     ),
@@ -257,6 +375,7 @@ class Reader:
                     null=null,
                     temperature=temperature,
                     output=output,
+                    calibrated=judged is not None,
                 )
             )
         return answers
@@ -294,10 +413,11 @@ class Reader:
                 self._space.dimension = self._space.dimension or self._space.saved_dimension()
             return self._snapshot
 
-    def _offsets(self, snapshot: Snapshot, meanings: Meanings) -> Floats:
+    def _offsets(self, snapshot: Snapshot, meanings: Meanings, gains: Gains) -> Floats:
         with self._lock:
             keys = self._tables.keys(snapshot.records.tolist())
-            return meanings.offsets(snapshot, [keys.get(id) for id in snapshot.records.tolist()])
+            texts = [keys.get(id) for id in snapshot.records.tolist()]
+            return meanings.offsets(snapshot, texts, gains)
 
 
 #: A lock that another thread held at a fork would stay locked in the child for ever.
@@ -313,9 +433,27 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def check_head(head: Head | str) -> Head:
-    """Return the head of that name, or raise an InputError that lists them."""
+def _settled(
+    decoding: Decoding, calibration: Calibration | None
+) -> tuple[Decoding, Calibration | None]:
+    """Let the store choose its head, or keep of what it knows what holds for the one given."""
+    known = None if calibration is None else calibration.imagining
+    if decoding.head is None:
+        return replace(
+            decoding, head=Head.BLEND if known is None else Head(known.head)
+        ), calibration
+    if calibration is None or (known is not None and known.head == decoding.head):
+        return decoding, calibration
+    if decoding.head is Head.RELATION:  # what is known of blending says nothing of it
+        return decoding, None
+    return decoding, replace(calibration, imagining=None)
+
+
+def check_head(head: Head | str) -> Head | None:
+    """Return the head of that name, None for ``"auto"``, or raise an InputError."""
+    if head == "auto":
+        return None
     try:
         return Head(head)
     except ValueError:
-        raise InputError(f"head is 'blend' or 'relation', not {head!r}") from None
+        raise InputError(f"head is 'auto', 'blend' or 'relation', not {head!r}") from None

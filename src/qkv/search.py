@@ -284,7 +284,7 @@ class Search:
             return {}
         held = scored.of(ids)
         covered = np.minimum(1, held / max(scored.rarity, _TINY))
-        temperature = max(self._reader.temperature_of(meaning.size), _TINY)
+        temperature = max(self._reader.fusion_temperature(meaning.size), _TINY)
         logits = meaning.of(row, ids) / temperature + covered * held
         order = np.argsort(-logits, kind="stable")
         return _ranking(ids[order], logits[order])

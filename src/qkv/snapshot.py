@@ -7,7 +7,7 @@ next one from what the tables say has happened since, sharing what stays the sam
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from qkv.attention import Groups, prepare
 from qkv.errors import CorruptFile
 from qkv.indexes import FlatIndex, Index
+from qkv.prototypes import Prototypes
 from qkv.tables import Changes, Tables
 from qkv.types import Floats, Integers, Metric
 from qkv.values import Distinct
@@ -53,6 +54,9 @@ class Snapshot:
     counts: Integers
     #: Record id → row; made when first needed, kept by the newest snapshot.
     places: dict[int, int] | None = field(default=None, repr=False)
+    prototypes: Prototypes = field(default_factory=Prototypes, repr=False)
+    #: Records that came, went or changed since the store was first read.
+    touched: int = 0
 
     @property
     def all_distinct(self) -> bool:
@@ -124,7 +128,10 @@ class Snapshot:
         groups = self.group_ids()
         counts = np.zeros(len(self.distinct), dtype=np.int64)
         counts[: len(self.counts)] = self.counts
-        np.subtract.at(counts, groups[gone + [row for row, _ in old]], 1)
+        moved = gone + [row for row, _ in old]
+        np.subtract.at(counts, groups[moved], 1)
+        left = list(zip(moved, groups[moved].tolist(), strict=True))
+        came = list(old)
         if old:
             groups = groups.copy()
             rows, values = zip(*old, strict=True)
@@ -136,12 +143,38 @@ class Snapshot:
             added, numbers, vectors = zip(*new, strict=True)
             if places is not None:
                 places.update((record, len(records) + i) for i, record in enumerate(added))
+            came += zip(range(len(index), len(index) + len(new)), numbers, strict=True)
             index = index.add(_keys(vectors, metric))
             records = np.concatenate((records, added))
             groups = np.concatenate((groups, numbers))
             np.add.at(counts, list(numbers), 1)
         grouped = _grouped(groups, self.distinct)
-        return Snapshot(changes.version, index, records, grouped, self.distinct, counts, places)
+        prototypes = self.prototypes.moved(index, left, came)
+        return Snapshot(
+            changes.version,
+            index,
+            records,
+            grouped,
+            self.distinct,
+            counts,
+            places,
+            prototypes,
+            self.touched + len(changed) + len(changes.deleted),
+        )
+
+    def without(self, rows: Integers) -> Snapshot:
+        """The same without some rows, as if they had been deleted."""
+        values = self.group_ids()[rows]
+        counts = self.counts.copy()
+        np.subtract.at(counts, values, 1)
+        index = self.index.remove(rows)
+        left = list(zip(rows.tolist(), values.tolist(), strict=True))
+        prototypes = self.prototypes.moved(index, left, ())
+        return replace(self, index=index, counts=counts, prototypes=prototypes)
+
+    def sums(self, values: Integers) -> Floats:
+        """Sum of the keys of all records that hold each distinct value: array (v, d)."""
+        return self.prototypes.sums(values, self.index, self.group_ids())
 
     def group_ids(self) -> Integers:
         """Number of the distinct value of each row: array (n,), int64."""

@@ -44,6 +44,18 @@ class Read:
     rest: Floats
     null: Floats
 
+    def dim(self, null: Floats) -> Read:
+        """Give the null record these weights (m,), and what is left to the records."""
+        kept = np.where(self.null < 1, (1 - null) / np.where(self.null < 1, 1 - self.null, 1), 0)
+        return Read(
+            output=self.output * kept[:, None],
+            indices=self.indices,
+            scores=self.scores,
+            weights=self.weights * kept[:, None],
+            rest=self.rest * kept,
+            null=np.where(self.null < 1, null, 1),
+        )
+
     def silence(self, rows: NDArray[np.bool_]) -> Read:
         """Let these queries find nothing: those of which the encoder understood nothing."""
         if not rows.any():

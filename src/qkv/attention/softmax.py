@@ -257,18 +257,18 @@ def null_power(floor: Floats, null: float | None, temperature: float) -> Floats:
 
 
 def size_temperature(n: int) -> float:
-    """Temperature for unit vectors that keeps its meaning as a store grows: τ = 1 / (4 ln(1 + n)).
+    """Temperature for unit vectors that keeps its meaning as a store grows: τ = 1 / (5 ln(1 + n)).
 
     With a fixed τ the mass of n unrelated records grows with n until it drowns any match; a match
     stays audible when the inverse temperature grows with ln n (scalable softmax: Nakanishi 2025).
-    The factor 4 was chosen on validation splits, see docs/defaults.md.
+    The factor 5 was chosen on validation splits, see docs/defaults.md.
 
     Examples
     --------
     >>> round(size_temperature(6), 3), round(size_temperature(100_000), 3)
-    (0.128, 0.022)
+    (0.103, 0.017)
     """
-    return 1 / (4 * float(np.log1p(max(n, 1))))
+    return 1 / (5 * float(np.log1p(max(n, 1))))
 
 
 def attend(

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from qkv.cli import asking, pictures, records, transfer
+from qkv.cli import asking, checking, pictures, records, transfer
 from qkv.cli.display import Screen
 from qkv.cli.endings import ending_well
 
@@ -92,6 +92,7 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "info": records.info,
     },
     "Questions": {"query": asking.query, "attend": asking.attend, "search": asking.search},
+    "Trust": {"check": checking.check},
     "Pictures": {"map": pictures.map, "heatmap": pictures.heatmap},
     "Files": {"import": transfer.import_, "export": transfer.export},
     "Tour": {"demo": demo},

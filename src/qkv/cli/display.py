@@ -22,17 +22,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Screen",
+    "answer_lines",
     "answers_table",
     "busy",
-    "candidate_line",
     "complain",
     "excerpt",
     "matches_table",
     "note",
     "out",
+    "probable",
     "progress",
+    "share_bar",
     "shown",
     "shown_value",
+    "table_of",
     "weights_table",
     "write",
 ]
@@ -118,7 +121,8 @@ def shown_value(value: Value) -> str:
 # ── tables ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _table(title: str, *columns: str) -> Table:
+def table_of(title: str, *columns: str) -> Table:
+    """Return an empty table; columns of numbers are set to the right."""
     table = Table(
         title=title or None,
         title_justify="left",
@@ -134,7 +138,8 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _share(share: float) -> tuple[Bar, str]:
+def share_bar(share: float) -> tuple[Bar, str]:
+    """Return a share as a bar and as a percentage, for two columns."""
     return Bar(1, 0, share, width=16, color="cyan"), f"{share:.1%}"
 
 
@@ -150,23 +155,38 @@ def _answer(candidate: Candidate) -> Text:
     return Text(value, style=ORIGINS[candidate.origin][1])
 
 
-def candidate_line(query: str, best: Candidate) -> Text:
-    """Return the answer in one line: what was asked, what was answered, from where, how likely."""
+def answer_lines(attention: Attention) -> Text:
+    """Return what was asked, what was answered, from where, how likely; and why it may be wrong."""
+    best = attention.best
     origin = _origin(best.origin)
     if best.origin == "nothing":
-        return Text.assemble(f"{shown(query)} → ", origin)
-    probability = f", {best.probability:.1%})"
-    return Text.assemble(f"{shown(query)} → ", _answer(best), " (", origin, probability)
+        return Text.assemble(f"{shown(attention.query)} → ", origin)
+    sure = f", {best.probability:.1%} {_measure(attention)})"
+    line = Text.assemble(f"{shown(attention.query)} → ", _answer(best), " (", origin, sure)
+    for warning in best.warnings:
+        line.append(f"\n  ! {shown(warning)}", style="yellow")
+    return line
 
 
-def answers_table(candidates: Iterable[Candidate], title: str = "") -> Table:
+def _measure(attention: Attention) -> str:
+    """What a percentage of an answer is."""
+    return "sure" if probable(attention) else "of the attention"
+
+
+def probable(attention: Attention) -> bool:
+    """Whether the percentages of an answer are probabilities, not shares of the attention."""
+    return attention.calibrated or attention.origin == "exact"
+
+
+def answers_table(attention: Attention, candidates: Iterable[Candidate], title: str = "") -> Table:
     """Return possible answers as a table: rank, value, probability with a bar, origin."""
-    table = _table(title, "#", "value", "probability", "", "origin")
+    name = "probability" if probable(attention) else "attention"
+    table = table_of(title, "#", "value", name, "", "origin")
     for rank, candidate in enumerate(candidates, start=1):
         table.add_row(
             str(rank),
             _answer(candidate),
-            *_share(candidate.probability),
+            *share_bar(candidate.probability),
             _origin(candidate.origin),
         )
     return table
@@ -175,19 +195,19 @@ def answers_table(candidates: Iterable[Candidate], title: str = "") -> Table:
 def weights_table(attention: Attention, count: int) -> Table:
     """Return the records that attention looked at; the weights of the whole table sum to 100 %."""
     title = f"records looked at, at temperature {attention.temperature:.3g}"
-    table = _table(title, "#", "key", "value", "weight", "", "score")
+    table = table_of(title, "#", "key", "value", "weight", "", "score")
     kept = attention.weights[:count]
     for rank, weight in enumerate(kept, start=1):
         table.add_row(
             str(rank),
             Text(shown(weight.key)),
             Text(shown_value(weight.value)),
-            *_share(weight.weight),
+            *share_bar(weight.weight),
             f"{weight.score:.3f}",
         )
     others = attention.rest + sum(weight.weight for weight in attention.weights[count:])
-    table.add_row("", Text("the other records", style="dim"), "", *_share(others), "")
-    table.add_row("", Text("nothing here", style="dim"), "", *_share(attention.null), "")
+    table.add_row("", Text("the other records", style="dim"), "", *share_bar(others), "")
+    table.add_row("", Text("nothing here", style="dim"), "", *share_bar(attention.null), "")
     return table
 
 
@@ -204,7 +224,7 @@ def matches_table(
         With spans marked, and long texts cut to what is around them.
     """
     retrievers = ("semantic", "keyword") if ranks else ()
-    table = _table("", "#", "key", "value", "score", *retrievers)
+    table = table_of("", "#", "key", "value", "score", *retrievers)
     for rank, match in enumerate(matches, start=1):
         key, value = Text(shown(match.key)), Text(shown_value(match.value))
         if excerpts:

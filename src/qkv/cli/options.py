@@ -10,8 +10,10 @@ import typer
 __all__ = [
     "AsJson",
     "Encoder",
+    "Force",
     "Head",
     "Key",
+    "MaxWrong",
     "Question",
     "Store",
     "Temperature",
@@ -47,14 +49,25 @@ Encoder = Annotated[
         show_default=False,
     ),
 ]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite FILE if it is there.")]
 Head = Annotated[
     str | None,
     typer.Option(
         "--head",
-        metavar="blend|relation",
-        help="How values become an answer: blend them, or complete a relation "
-        "(france is to paris as japan is to …).",
-        show_default="blend",
+        metavar="auto|blend|relation",
+        help="How values become an answer: blend them, complete a relation (france is to paris "
+        "as japan is to …), or what fits the store's own records better.",
+        show_default="auto",
+    ),
+]
+MaxWrong = Annotated[
+    float | None,
+    typer.Option(
+        "--max-wrong",
+        metavar="SHARE",
+        help="A budget: answer only when so sure that at most this share of the answers given is "
+        "wrong, such as 0.05. What it costs: qkv check.",
+        show_default="answer always",
     ),
 ]
 Temperature = Annotated[
@@ -63,7 +76,7 @@ Temperature = Annotated[
         "--temperature",
         metavar="NUMBER",
         help="Small: the nearest key decides. Large (up to inf): all keys do.",
-        show_default="from the store's size",
+        show_default="learned from the store's records",
     ),
 ]
 TopK = Annotated[

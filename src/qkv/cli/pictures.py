@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from qkv.cli.display import busy, out, shown
-from qkv.cli.options import Store
+from qkv.cli.options import Force, Store
 from qkv.cli.stores import reading
 from qkv.errors import InputError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from qkv.database import Database
 
-__all__ = ["heatmap", "map"]
+__all__ = ["check_output", "heatmap", "map"]
 
 _Output = Annotated[
     Path,
@@ -26,7 +26,6 @@ _Output = Annotated[
         "-o", "--output", metavar="FILE", help="Where to: a .png or an .svg.", show_default=False
     ),
 ]
-_Force = Annotated[bool, typer.Option("--force", help="Overwrite FILE if it is there.")]
 
 
 def map(
@@ -50,7 +49,7 @@ def map(
             help="How many dimensions become two; tsne and umap need qkv's extra 'maps'.",
         ),
     ] = "pca",
-    force: _Force = False,
+    force: Force = False,
 ) -> None:
     """Draw the keys as points, the nearer the more alike.
 
@@ -64,7 +63,7 @@ def map(
     """
     from qkv import plots  # noqa: PLC0415
 
-    _check_output(output, force=force)
+    check_output(output, force=force)
     with reading(store) as db, busy("drawing"):
         _save(plots.key_map(db, query, k=k, method=method), output)
 
@@ -86,7 +85,7 @@ def heatmap(
             show_default="all keys",
         ),
     ] = None,
-    force: _Force = False,
+    force: Force = False,
 ) -> None:
     """Draw how alike texts and keys are: a row for each text, a column for each key.
 
@@ -99,7 +98,7 @@ def heatmap(
     """
     from qkv import plots  # noqa: PLC0415
 
-    _check_output(output, force=force)
+    check_output(output, force=force)
     if k is not None and not texts:
         raise InputError("-k chooses the keys nearest to texts; give some, or leave -k out")
     with reading(store) as db, busy("drawing"):
@@ -112,7 +111,7 @@ def _nearest(db: Database, texts: list[str], k: int) -> list[str]:
     return list(dict.fromkeys(match.key for found in db.search(texts, k) for match in found))
 
 
-def _check_output(path: Path, *, force: bool) -> None:
+def check_output(path: Path, *, force: bool) -> None:
     """Say what is wrong with the name before any work is done."""
     from qkv.plots.canvas import picture_format  # noqa: PLC0415
 

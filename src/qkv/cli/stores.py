@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from qkv.tables import Tables
     from qkv.types import Floats
 
-__all__ = ["check_store", "reading", "records_of", "save", "tables_of", "writing"]
+__all__ = ["asking", "check_store", "reading", "records_of", "save", "tables_of", "writing"]
 
 
 class _OwnEncoder:
@@ -48,6 +48,21 @@ def reading(path: Path) -> Database:
     """
     _check_begun(path)
     return _open(path)
+
+
+def asking(path: Path) -> Database:
+    """Open a store that is there, and whose encoder is here, too.
+
+    Raises
+    ------
+    EncoderError
+        If only its owner's program has the encoder.
+    """
+    db = reading(path)
+    if isinstance(db.encoder, _OwnEncoder):
+        with db:
+            db.encoder.encode([])
+    return db
 
 
 @contextmanager

@@ -19,6 +19,7 @@ __all__ = [
     "check_decoding",
     "check_imagination",
     "check_null",
+    "check_share",
     "check_timeout",
     "check_where",
     "pairs",
@@ -81,6 +82,14 @@ def check_imagination(share: float | Literal["auto"]) -> float | None:
     value = _number(share)
     if not 0 <= value <= 1:
         raise InputError(f"imagination is a share from 0 to 1, or 'auto', not {share!r}")
+    return value
+
+
+def check_share(share: float, name: str) -> float:
+    """Return a share between 0 and 1, both apart, or raise an InputError."""
+    value = _number(share)
+    if not 0 < value < 1:
+        raise InputError(f"{name} is a share above 0 and below 1, such as 0.05, not {share!r}")
     return value
 
 

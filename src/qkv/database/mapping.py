@@ -59,13 +59,13 @@ class Database(Questions, MutableMapping[str, Value]):
     metric : {"auto", "cosine", "dot", "euclidean"}
         How alike a query and a key are. ``"auto"``: the file's own, or ``"cosine"``.
     temperature : float or "auto"
-        τ of the softmax, 0 … inf. ``"auto"`` under cosine: 1 / (4 ln(1 + n)) for n records and
-        0.2 for the relation head; 1 under the other metrics.
+        τ of the softmax, 0 … inf. ``"auto"`` under cosine: fitted to the store's own records, and
+        1 / (5 ln(1 + n)) for n records before that; 1 under the other metrics.
     null : float, optional
-        Score of the null record, "nothing here"; None leaves it out.
-    head : {"blend", "relation"}
+        Score of the null record, "nothing here"; None leaves it to calibration.
+    head : {"auto", "blend", "relation"}
         What a record proposes as the answer: its value, or what its key became, done to the query
-        (see :mod:`qkv.answers`).
+        (see :mod:`qkv.answers`). ``"auto"``: what answers better when records are left out.
     imagination : float or "auto"
         Share 0 … 1 of the answer that is imagined rather than recalled. ``"auto"`` reads it off
         the attention: see :mod:`qkv.answers`.
@@ -104,7 +104,7 @@ class Database(Questions, MutableMapping[str, Value]):
         metric: Metric | str = "auto",
         temperature: float | Literal["auto"] = "auto",
         null: float | None = None,
-        head: Head | str = "blend",
+        head: Head | str = "auto",
         imagination: float | Literal["auto"] = "auto",
         decoding: Literal["cosine", "euclidean"] = "cosine",
         durability: Durability = "normal",

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, overload
 
 from qkv.answers import Head
-from qkv.database.arguments import batch, check_where
+from qkv.calibration import Calibration
+from qkv.database.arguments import batch, check_share, check_where
 from qkv.encoders import Progress
 from qkv.filters import Where
 from qkv.keyword import Scheme
@@ -31,7 +32,13 @@ class Questions:
     _search: Search
 
     def query(
-        self, q: Query, n: int = 5, *, strict: bool = False, where: Where | None = None
+        self,
+        q: Query,
+        n: int = 5,
+        *,
+        strict: bool = False,
+        max_wrong: float | None = None,
+        where: Where | None = None,
     ) -> list[Value]:
         """The likeliest values, best first: attention over every key.
 
@@ -42,6 +49,10 @@ class Questions:
             How many values at most.
         strict : bool
             Only values that are stored: nothing is imagined.
+        max_wrong : float, optional
+            A budget: the answer is given only where, over many such questions, at most this share
+            of the answers given is wrong; then the list has one value, or none. See
+            :meth:`calibrate`.
         where : str or mapping, optional
             Only records whose metadata passes: see :mod:`qkv.filters`.
 
@@ -62,7 +73,49 @@ class Questions:
         )
         if attention.origin is Origin.NOTHING:
             return []
+        if max_wrong is not None:
+            sure = self._reader.sure(attention, check_share(max_wrong, "max_wrong"))
+            return [attention.value] if sure else []
         return [candidate.value for candidate in attention.candidates]
+
+    def calibrate(self, *, unanswerable: float | None = None) -> Calibration:
+        """Learn from the store's own records how likely its answers are right.
+
+        Records are left out, one at a time, and asked for: is the answer still right? Then with
+        all records of their value, so that "nothing here" is right. From both follow the
+        temperature, the null record's score and the confidence. It happens by itself when the
+        store has grown or changed enough; this does it now, and keeps it in the file.
+
+        Parameters
+        ----------
+        unanswerable : float, optional
+            Share of questions, 0 … 1, that the store cannot answer; 0.18 unless told, and kept
+            from then on.
+
+        Raises
+        ------
+        InputError
+            If the store's metric is not cosine.
+
+        Returns
+        -------
+        Calibration
+            With its :attr:`~qkv.calibration.Calibration.reliability`: how the confidence held.
+
+        Examples
+        --------
+        >>> from qkv import Database
+        >>> db = Database({"one": "number", "cat": "animal"}, encoder="hashing")
+        >>> db.calibrate().questions  # too small to be asked: sound priors hold
+        0
+        """
+        share = None if unanswerable is None else check_share(unanswerable, "unanswerable")
+        return self._reader.calibrate(share)
+
+    @property
+    def calibration(self) -> Calibration:
+        """What holds now: see :meth:`calibrate`."""
+        return self._reader.calibration()
 
     @overload
     def attend(  # type: ignore[overload-overlap]  # a str is a Sequence[str], but one query

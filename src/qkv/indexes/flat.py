@@ -51,6 +51,20 @@ class FlatIndex:
         """Rows that are never found: removed, or keys of zeros."""
         return len(self._skip)
 
+    @property
+    def dimension(self) -> int:
+        """Length of the keys; 0 while there are none."""
+        return int(self._keys.matrix.shape[1])
+
+    def live(self, rows: Integers) -> Integers:
+        """Those of some rows that can be found."""
+        return rows[~np.isin(rows, self._skip)] if len(self._skip) else rows
+
+    def vectors(self, rows: Integers) -> Floats:
+        """Keys of some rows: array (len(rows), d)."""
+        keys: Floats = self._keys.matrix[rows]
+        return keys
+
     def add(self, keys: Floats) -> FlatIndex:
         """Append keys (n, d)."""
         skip = np.concatenate((self._skip, _blank(keys, len(self))))

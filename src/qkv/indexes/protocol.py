@@ -25,6 +25,16 @@ class Index(Protocol):
     def removed(self) -> int:
         """Rows that are never found: removed, or keys of zeros."""
 
+    @property
+    def dimension(self) -> int:
+        """Length of the keys; 0 while there are none."""
+
+    def live(self, rows: Integers) -> Integers:
+        """Those of some rows that can be found."""
+
+    def vectors(self, rows: Integers) -> Floats:
+        """Keys of some rows: array (len(rows), d)."""
+
     def add(self, keys: Floats) -> Index:
         """Append keys (n, d), prepared for the metric."""
 

@@ -1,4 +1,4 @@
-"""Pictures: the similarity matrix, the map of the keys, the weights of an answer.
+"""Pictures: the similarity matrix, the map of the keys, an answer's weights, its reliability.
 
 Each is a matplotlib figure, drawn without pyplot: nothing opens a window or stays in memory.
 Matplotlib is the extra ``plots``; t-SNE and UMAP for the map are the extra ``maps``.
@@ -15,7 +15,8 @@ except ModuleNotFoundError as error:
 
 from qkv.plots.bars import weights
 from qkv.plots.canvas import save
+from qkv.plots.diagram import reliability
 from qkv.plots.matrix import heatmap
 from qkv.plots.points import key_map
 
-__all__ = ["heatmap", "key_map", "save", "weights"]
+__all__ = ["heatmap", "key_map", "reliability", "save", "weights"]

@@ -79,5 +79,6 @@ def _record(letters: Lettering, weight: Weight) -> str:
 
 
 def _how(attention: Attention, *, mixed: bool) -> str:
-    said = [f"{attention.origin}, confidence {attention.confidence:.0%}", "all bars sum to 100%"]
+    measure = "sure" if attention.calibrated else "of the attention"
+    said = [f"{attention.origin}, {attention.confidence:.0%} {measure}", "all bars sum to 100%"]
     return "; ".join([*said, "dark: the records of that value"] if mixed else said)

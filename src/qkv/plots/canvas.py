@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -21,6 +22,7 @@ __all__ = [
     "axes",
     "figure_of",
     "headline",
+    "panels",
     "picture_format",
     "save",
     "settle",
@@ -45,11 +47,21 @@ class _Picture(Figure):
 
 def axes(ax: Axes | None, width: float, height: float) -> Axes:
     """Return the axes to draw on: those given, or the only ones of a new figure (in inches)."""
-    if ax is not None:
-        return ax
+    return _blank(width, height).subplots() if ax is None else ax
+
+
+def panels(ax: Sequence[Axes] | None, width: float, height: float) -> tuple[Axes, Axes]:
+    """Return two axes to draw on: those given, or those of a new figure, side by side."""
+    if ax is None:
+        ax = _blank(width, height).subplots(1, 2)
+    left, right = ax
+    return left, right
+
+
+def _blank(width: float, height: float) -> Figure:
     figure = _Picture(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    return figure.subplots()
+    return figure
 
 
 def figure_of(ax: Axes) -> Figure:

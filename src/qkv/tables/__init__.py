@@ -7,7 +7,18 @@ everything newer than its own clock. docs/file-format.md describes the file.
 """
 
 from qkv.tables.connection import Durability
-from qkv.tables.statements import GET, HAS, ID, METADATA, VECTOR
+from qkv.tables.statements import GET, HAS, ID, METADATA, SETTING, VECTOR
 from qkv.tables.store import Batch, Changes, Tables
 
-__all__ = ["GET", "HAS", "ID", "METADATA", "VECTOR", "Batch", "Changes", "Durability", "Tables"]
+__all__ = [
+    "GET",
+    "HAS",
+    "ID",
+    "METADATA",
+    "SETTING",
+    "VECTOR",
+    "Batch",
+    "Changes",
+    "Durability",
+    "Tables",
+]

@@ -242,8 +242,11 @@ class Connection:
             return self._sql().execute(statement, values).fetchall()
 
     @contextmanager
-    def writing(self) -> Iterator[tuple[sqlite3.Connection, int]]:
+    def writing(self, *, unnoticed: bool = False) -> Iterator[tuple[sqlite3.Connection, int]]:
         """One transaction: yields the connection and the clock; all of it happens, or nothing.
+
+        What is written `unnoticed` leaves the clock as it is: who reads records has nothing to
+        catch up with.
 
         Raises
         ------
@@ -258,7 +261,8 @@ class Connection:
                 )
             self._begin(connection)
             try:
-                version, words = connection.execute(sql.TICK).fetchone()
+                tick = sql.NO_TICK if unnoticed else sql.TICK
+                version, words = connection.execute(tick).fetchone()
                 if words not in {0, VERSION}:  # of another qkv: its tokens are not ours
                     for statement in sql.END_WORDS:
                         connection.execute(statement)

@@ -84,6 +84,7 @@ POP_LAST = """
 DROP_VECTOR = "DELETE FROM vectors WHERE id = ?"
 NOTE_DELETION = "INSERT INTO deletions (id, version) VALUES (?, ?)"
 
+NO_TICK = "SELECT version, words FROM clock"
 TICK = "UPDATE clock SET version = version + 1 RETURNING version, words"
 GREW = "UPDATE clock SET count = count + ?"
 CLAIM = "UPDATE clock SET writer = ? WHERE writer <> ?"
@@ -103,10 +104,13 @@ CHANGED = """
 # Two scans side by side read twice as fast as a join.
 EVERY_VALUE = "SELECT id, kind, value FROM records ORDER BY id"
 EVERY_VECTOR = "SELECT id, vector FROM vectors ORDER BY id"
+COUNT_DELETED = "SELECT count(*) FROM deletions WHERE version > ?"
 DELETED = "SELECT id FROM deletions WHERE version > ?"
 
 SETTINGS = "SELECT name, value FROM settings"
 BEGIN = "INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)"
+KEEP = "INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)"
+SETTING = "SELECT value FROM settings WHERE name = ?"
 
 # ── keyword search ───────────────────────────────────────────────────────────────────────────────
 

@@ -75,6 +75,40 @@ class Tables(WordTables):
             connection.executemany(sql.BEGIN, settings.items())
             return dict(connection.execute(sql.SETTINGS).fetchall())
 
+    def keep(self, name: str, value: str, *, at_once: bool = False) -> None:
+        """Write a setting over what is there; the clock stays as it is.
+
+        Parameters
+        ----------
+        name, value : str
+        at_once : bool
+            Do not wait for another writer.
+
+        Raises
+        ------
+        Locked
+            If another writer holds the file.
+        """
+        wait = 0.0 if at_once else self._timeout
+        with self._waiting(wait), self.writing(unnoticed=True) as (connection, _):
+            connection.execute(sql.KEEP, (name, value))
+
+    def changed_since(self, version: int) -> int:
+        """How many records came, went or changed after a version of the clock."""
+        return int(self.one(sql.COUNT_SINCE, version)[0]) + int(
+            self.one(sql.COUNT_DELETED, version)[0]
+        )
+
+    @contextmanager
+    def _waiting(self, seconds: float) -> Iterator[None]:
+        """Wait so long for another writer meanwhile."""
+        with self._lock:
+            self.one(sql.WAIT.format(milliseconds=int(seconds * 1000)))
+            try:
+                yield
+            finally:
+                self.one(sql.WAIT.format(milliseconds=int(self._timeout * 1000)))
+
     # ── records ──────────────────────────────────────────────────────────────────────────────
 
     def __len__(self) -> int:
@@ -241,13 +275,8 @@ class Tables(WordTables):
         """
         if self.one(sql.HAS_INDEX, name) is not None:
             return
-        with self._lock:
-            self.one(sql.WAIT.format(milliseconds=0))
-            try:
-                with self.writing() as (connection, _):
-                    connection.execute(sql.INDEX_FIELD.format(name=name, expression=expression))
-            finally:
-                self.one(sql.WAIT.format(milliseconds=int(self._timeout * 1000)))
+        with self._waiting(0), self.writing() as (connection, _):
+            connection.execute(sql.INDEX_FIELD.format(name=name, expression=expression))
 
 
 def _changed(cursor: sqlite3.Cursor) -> Iterator[Batch]:

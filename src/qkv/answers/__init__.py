@@ -1,0 +1,19 @@
+"""From attention weights to an answer: see :mod:`qkv.answers.answer`."""
+
+from qkv.answers.answer import answer, values_of
+from qkv.answers.asking import Answered, Asked, Decoding, Found, Head
+from qkv.answers.believing import imagining
+from qkv.answers.meanings import PLAIN, Meanings
+
+__all__ = [
+    "PLAIN",
+    "Answered",
+    "Asked",
+    "Decoding",
+    "Found",
+    "Head",
+    "Meanings",
+    "answer",
+    "imagining",
+    "values_of",
+]

@@ -1,0 +1,182 @@
+"""Keeping a store calibrated: by itself when it has grown or changed, or when asked to.
+
+A small store is calibrated by the read that finds it changed. A large one is calibrated in the
+background, and answers by what was known before until that is done.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+import numpy as np
+
+from qkv.answers import Meanings, imagining
+from qkv.calibration import (
+    UNANSWERABLE,
+    Calibration,
+    Store,
+    background,
+    calibrate,
+    prior,
+    strangers,
+)
+from qkv.calibration.imagining import Imagining
+from qkv.errors import Closed, DiskFull, Locked, ReadOnlyFile
+from qkv.judging import fit_intervals
+from qkv.snapshot import Snapshot
+from qkv.space import Space
+from qkv.tables import SETTING, Tables
+from qkv.types import Floats, Metric
+from qkv.values import Kind
+
+__all__ = ["Calibrating"]
+
+#: Records up to which a read calibrates: half a second.
+AT_ONCE = 5_000
+#: A store is calibrated again when so many records, or this share of them, have changed.
+_CHANGED, _SHARE = 20, 0.5
+_SETTING = "calibration"
+
+
+class Calibrating:
+    """What a store knows of its own answers.
+
+    Parameters
+    ----------
+    tables : Tables
+        Where it is kept.
+    space : Space
+    meanings : callable
+        Opens the lexicon; None for a store without one.
+    unanswerable : float
+        Assumed share of questions that the store cannot answer.
+    """
+
+    def __init__(
+        self,
+        tables: Tables,
+        space: Space,
+        meanings: Callable[[], Meanings | None],
+        unanswerable: float = UNANSWERABLE,
+    ) -> None:
+        self.unanswerable = unanswerable
+        self._meanings = meanings
+        self._tables = tables
+        self._space = space
+        self._known: Calibration | None = None
+        self._version = -1  # of the clock, when it was fitted
+        self._seen = -1  # of the clock, when last looked whether it still holds
+        self._records = -1
+        self._running: threading.Thread | None = None
+
+    def background(self) -> Floats:
+        """Key of the null record: array (d,)."""
+        encoder = self._space.encoder
+        if encoder is None or self._space.metric is not Metric.COSINE:
+            return np.zeros(self._space.dimension, dtype=np.float32)
+        return background(encoder, self._space.dimension)
+
+    def current(self, snapshot: Snapshot) -> Calibration:
+        """What holds for a snapshot, brought up to date first where that is quick."""
+        if self._stale(snapshot):
+            if len(snapshot) <= AT_ONCE:
+                self._fit(snapshot)
+            elif self._running is None or not self._running.is_alive():
+                self._running = threading.Thread(
+                    target=self._fit, args=(snapshot,), name="qkv calibration", daemon=True
+                )
+                self._running.start()
+        known = self._known
+        return prior(len(snapshot), self.unanswerable) if known is None else known
+
+    def calibrate(self, snapshot: Snapshot, unanswerable: float | None = None) -> Calibration:
+        """Fit anew, and keep it in the file, with another share of unanswerable questions if given.
+
+        Raises
+        ------
+        Locked, ReadOnlyFile, DiskFull
+            If it cannot be written.
+        """
+        if self._version < 0:
+            self._load(snapshot)  # the share that was given before
+        if unanswerable is not None:
+            self.unanswerable = unanswerable
+        calibration = self._fitted(snapshot)
+        self._take(calibration, snapshot)
+        self._tables.keep(_SETTING, self._saved(calibration, snapshot.version))
+        return calibration
+
+    def _fit(self, snapshot: Snapshot) -> None:
+        calibration = self._fitted(snapshot)
+        self._take(calibration, snapshot)
+        # Without a place to keep it, the next process fits it again.
+        with suppress(Locked, DiskFull, ReadOnlyFile, Closed):
+            if calibration.asked and not self._tables.read_only:
+                saved = self._saved(calibration, snapshot.version)
+                self._tables.keep(_SETTING, saved, at_once=True)
+
+    def _take(self, calibration: Calibration, snapshot: Snapshot) -> None:
+        # A prior depends on the size alone and is made when needed.
+        self._known = calibration if calibration.asked else None
+        self._version = self._seen = snapshot.version
+        self._records = len(snapshot)
+
+    def _fitted(self, snapshot: Snapshot) -> Calibration:
+        encoder, dimension = self._space.encoder, self._space.dimension
+        outside = np.zeros((0, dimension), dtype=np.float32)
+        if encoder is not None:
+            outside = strangers(encoder, dimension)
+        store = Store(
+            snapshot.index, snapshot.group_ids(), snapshot.counts, self.background(), outside
+        )
+        calibration = calibrate(store, records=len(snapshot), unanswerable=self.unanswerable)
+        return replace(
+            calibration, intervals=fit_intervals(snapshot), imagining=self._imagining(snapshot)
+        )
+
+    def _imagining(self, snapshot: Snapshot) -> Imagining | None:
+        if not len(snapshot.distinct.of_kind(Kind.TEXT, snapshot.groups.width)):
+            return None
+        meanings = self._meanings()
+        if meanings is None:
+            return None
+        space = self._space
+        queries = None if space.encoder is None else lambda q: space.prepared(space.queries(q))
+        return imagining(snapshot, meanings, self._tables.keys, queries)
+
+    def _saved(self, calibration: Calibration, version: int) -> str:
+        return json.dumps({"version": version, "calibration": calibration.to_json()})
+
+    def _stale(self, snapshot: Snapshot) -> bool:
+        """Whether the store has changed so much that what is known may not hold any more."""
+        if self._version < 0:
+            self._load(snapshot)
+        if self._version < 0:
+            return True
+        # Counting what has changed costs time itself.
+        few = max(1, self._records // 20)
+        grown = abs(len(snapshot) - self._records)
+        if snapshot.version - self._seen < few and grown < few:
+            return False
+        self._seen = snapshot.version
+        changed = max(grown, self._tables.changed_since(self._version))
+        return changed >= max(_CHANGED, _SHARE * self._records)
+
+    def _load(self, snapshot: Snapshot) -> None:
+        row = self._tables.one(SETTING, _SETTING)
+        if row is None:
+            return
+        with suppress(ValueError, TypeError, KeyError):
+            saved = json.loads(row[0])
+            calibration = Calibration.from_json(saved["calibration"])
+            version = int(saved["version"])
+            if calibration is None or version > snapshot.version:
+                return
+            self.unanswerable = calibration.unanswerable
+            self._known = calibration if calibration.asked else None
+            self._version = self._seen = version
+            self._records = calibration.records

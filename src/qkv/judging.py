@@ -1,0 +1,210 @@
+"""Judging: what a store's calibration says of the records that attention found.
+
+For values that are recalled, how likely each is right; for numbers and vectors, which are blended,
+how far off the blend may be; and what the query's own words have against a record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from qkv.attention import Read
+from qkv.calibration import NEAR, Calibration, Evidence, Verdict, gather
+from qkv.calibration.imagining import Imagining
+from qkv.calibration.intervals import Estimates, Intervals, leave_one_out, sample
+from qkv.calibration.intervals import fit_intervals as fit
+from qkv.guard import against
+from qkv.snapshot import Snapshot
+from qkv.tables import Tables
+from qkv.types import Floats, Integers
+from qkv.values import Kind
+
+__all__ = ["LEVEL", "Blended", "Judged", "fit_intervals", "judge"]
+
+#: Share of cases in which the truth lies within an interval.
+LEVEL = 0.9
+#: Values that are likelier than this are held against the query's own words.
+_LIKELY = 0.02
+
+
+@dataclass(frozen=True)
+class Blended:
+    """Estimates for m queries from the values of one kind near each.
+
+    Attributes
+    ----------
+    values : array (m,), or (m, d) for vectors
+    low, high : array (m,)
+        Between which the true number lies in a share ``LEVEL`` of cases; for vectors 0 and how
+        far from the estimate the true one lies.
+    """
+
+    values: Floats
+    low: Floats
+    high: Floats
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What calibration says of what m queries found.
+
+    Attributes
+    ----------
+    evidence : Evidence
+    verdict : Verdict
+    warnings : mapping
+        By query and number of a distinct value: what speaks against it, in words.
+    blended : mapping of Kind to Blended
+    imagining : Imagining or None
+        How the store imagines words.
+    """
+
+    evidence: Evidence
+    verdict: Verdict
+    warnings: Mapping[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)
+    blended: Mapping[Kind, Blended] = field(default_factory=dict)
+    imagining: Imagining | None = None
+
+
+def judge(
+    snapshot: Snapshot,
+    tables: Tables,
+    texts: Sequence[str | None],
+    queries: Floats,
+    read: Read,
+    calibration: Calibration,
+    background: Floats,
+) -> Judged:
+    """Judge what attention found.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    tables : Tables
+        Of the same store.
+    texts : sequence of str or None
+        What was asked; None for a vector.
+    queries : array (m, d)
+        Prepared.
+    read : Read
+        Attention, with the ``NEAR`` heaviest records.
+    calibration : Calibration
+    background : array (d,)
+    """
+    groups = _groups(snapshot, read.indices)
+    evidence = gather(
+        queries, read.indices, read.scores, groups, snapshot.counts, snapshot.sums, background
+    )
+    verdict = calibration.judge(evidence)
+    contradiction, warnings = _contradictions(snapshot, tables, texts, evidence, verdict)
+    if warnings:
+        evidence = replace(evidence, contradiction=contradiction)
+        verdict = calibration.judge(evidence)
+    blended = {
+        kind: _blended(known, *_valued(snapshot, kind, groups, read.indices, read.scores))
+        for kind, known in calibration.intervals.items()
+    }
+    return Judged(evidence, verdict, warnings, blended, calibration.imagining)
+
+
+def _groups(snapshot: Snapshot, indices: Integers) -> Integers:
+    rows = np.maximum(indices, 0)
+    return rows if snapshot.groups.ids is None else snapshot.groups.ids[rows]
+
+
+def _contradictions(
+    snapshot: Snapshot,
+    tables: Tables,
+    texts: Sequence[str | None],
+    evidence: Evidence,
+    verdict: Verdict,
+) -> tuple[Floats, dict[tuple[int, int], tuple[str, ...]]]:
+    """What speaks against values that a single record holds: logits, and sentences.
+
+    A value that several records hold does not hang on the words of one of them, and a number is
+    estimated from others.
+    """
+    contradiction = np.zeros(evidence.values.shape)
+    warnings: dict[tuple[int, int], tuple[str, ...]] = {}
+    asked = np.array([text is not None for text in texts])
+    likely = (verdict.probabilities > _LIKELY) & (evidence.counts == 1) & asked[:, None]
+    likely &= ~np.isin(evidence.values, _of_kind(snapshot, Kind.NUMBER))
+    rows, columns = np.nonzero(likely)
+    if not len(rows):
+        return contradiction, warnings
+    records = snapshot.records[evidence.rows[rows, columns]]
+    keys = tables.keys(np.unique(records).tolist())
+    for row, column, record in zip(rows.tolist(), columns.tolist(), records.tolist(), strict=True):
+        text, key = texts[row], keys.get(record)
+        penalty, found = (0.0, ()) if text is None or key is None else against(text, key)
+        if found:
+            contradiction[row, column] = penalty
+            warnings[row, int(evidence.values[row, column])] = tuple(map(str, found))
+    return contradiction, warnings
+
+
+# ── numbers and vectors ──────────────────────────────────────────────────────────────────────────
+
+
+def fit_intervals(snapshot: Snapshot, seed: int = 0) -> dict[Kind, Intervals]:
+    """Learn how far off blends are, by leaving out records with numbers, and with vectors."""
+    known = {}
+    for kind in (Kind.NUMBER, Kind.VECTOR):
+        ids = _of_kind(snapshot, kind)
+        if not len(ids):
+            continue
+        live = snapshot.index.live(np.arange(len(snapshot.index)))
+        rows = live[np.isin(_groups(snapshot, live), ids)]
+        width = 1 if kind is Kind.NUMBER else _values(snapshot, kind, ids[:1]).shape[1]
+        chosen = rows[sample(len(rows), snapshot.index.dimension, width=width, seed=seed)]
+        indices, scores = leave_one_out(snapshot.index, chosen)
+        scores, values = _valued(snapshot, kind, _groups(snapshot, indices), indices, scores)
+        known[kind] = fit(scores, values, _values(snapshot, kind, _groups(snapshot, chosen)))
+    return known
+
+
+def _blended(known: Intervals, scores: Floats, values: Floats) -> Blended:
+    estimates: Estimates = known.estimate(scores, values)
+    if values.ndim == 2:
+        return Blended(estimates.values, *known.interval(estimates, LEVEL))
+    radius = known.radius(estimates, LEVEL)
+    return Blended(estimates.values, np.zeros_like(radius), radius)
+
+
+def _of_kind(snapshot: Snapshot, kind: Kind) -> Integers:
+    """Numbers of the distinct values of a kind, for vectors only if they have one dimension."""
+    ids = snapshot.distinct.of_kind(kind, snapshot.groups.width)
+    if kind is Kind.VECTOR and len(ids) and snapshot.distinct.vectors(ids) is None:
+        return ids[:0]
+    return ids
+
+
+def _values(snapshot: Snapshot, kind: Kind, ids: Integers) -> Floats:
+    """Numbers (m,), or vectors (m, d), of some distinct values."""
+    stored = snapshot.distinct.stored(ids.tolist())
+    if kind is Kind.NUMBER:
+        return np.array(stored, dtype=np.float64)
+    return np.array([np.frombuffer(one, dtype="<f4") for one in stored])
+
+
+def _valued(
+    snapshot: Snapshot, kind: Kind, groups: Integers, indices: Integers, scores: Floats
+) -> tuple[Floats, Floats]:
+    """Scores and values of the records near each query that have a value of this kind.
+
+    Best first, and ``-inf`` with anything for the others.
+    """
+    ids = _of_kind(snapshot, kind)
+    there = (indices >= 0) & np.isin(groups, ids)
+    order = np.argsort(~there, axis=1, kind="stable")[:, :NEAR]
+    there = np.take_along_axis(there, order, axis=1)
+    groups = np.take_along_axis(groups, order, axis=1)
+    scores = np.where(there, np.take_along_axis(scores, order, axis=1), -np.inf)
+    wanted, places = np.unique(groups[there], return_inverse=True)
+    known = _values(snapshot, kind, wanted) if len(wanted) else np.zeros(0)
+    values = np.zeros((*groups.shape, *known.shape[1:]))
+    values[there] = known[places]
+    return scores, values
