@@ -27,7 +27,7 @@ from study import SEED, write
 from qkv.calibration import NEAR, gather, prior
 from qkv.calibration.background import background
 from qkv.calibration.logistic import Logistic, fit_logistic
-from qkv.calibration.model import UNANSWERABLE, features
+from qkv.calibration.model import SCORES, UNANSWERABLE, features
 from qkv.encoders.glove import glove_table
 from qkv.indexes import FlatIndex
 from qkv.prototypes import all_sums
@@ -79,17 +79,23 @@ def main() -> None:
             inside = (named == group) & (kind == number)
             weights[inside] = share / inside.sum()
     weights *= 1000
-    flat = Logistic((0.0,) * x.shape[1], 0.0)
     fitted = Table(
         "Coefficients", "From what is known of a question to two probabilities.",
         ["probability that", "nearest", "prototype", "logit of the share", "background", "1"], [],
     )  # fmt: skip
-    models = {}
-    for what, target in (("the likeliest value is right", y), ("any is", (kind == 0) * 1.0)):
-        models[what] = fit_logistic(x, target, weights, flat, 1e-3)
-        fitted.rows.append([what, *models[what].coefficients, models[what].intercept])
+    found: list[np.ndarray] = []
+    answerable = kind == 0
+    for what, target, columns, rows in (
+        ("any value is right", answerable * 1.0, SCORES, answerable | True),
+        ("the likeliest is, if any is", y, (0, 1, 2, 3), answerable),
+    ):
+        flat = Logistic((0.0,) * len(columns), 0.0)
+        one = fit_logistic(x[rows][:, columns], target[rows], weights[rows], flat, 1e-3)
+        found.append(one.probability(x[:, columns]))
+        coefficients = dict(zip(columns, one.coefficients, strict=True))
+        fitted.rows.append([what, *(coefficients.get(i, 0.0) for i in range(4)), one.intercept])
         print(fitted.rows[-1])
-    right, some = (model.probability(x) for model in models.values())
+    some, right = found[0], found[0] * found[1]
     held = Table(
         "How far off on each kind of store",
         "Mean confidence minus the share of right answers; AUROC of telling questions about "

@@ -776,7 +776,15 @@ def test_json_of_answers():
     assert list(found) == ["query", "answers", "calibrated"]
     assert found["query"] == "14 inch laptop"
     best = found["answers"][0]
-    assert list(best) == ["value", "probability", "origin", "spread", "interval", "keys", "warnings"]
+    assert list(best) == [
+        "value",
+        "probability",
+        "origin",
+        "spread",
+        "interval",
+        "keys",
+        "warnings",
+    ]
     assert best["origin"] == "imagined"
     assert 999 < best["value"] < 1299
     assert best["spread"] == pytest.approx(150, rel=0.1)

@@ -26,9 +26,10 @@ from qkv.answers import (
     Head,
     Meanings,
     answer,
+    only_recalls,
     values_of,
 )
-from qkv.attention import Read, check_count, check_temperature, size_temperature
+from qkv.attention import Nothing, Read, check_count, check_temperature, size_temperature
 from qkv.calibrating import Calibrating
 from qkv.calibration import NEAR, UNANSWERABLE, Calibration
 from qkv.calibration.imagining import Gains
@@ -281,7 +282,8 @@ class Reader:
             known = None if calibration is None else calibration.imagining
             gains = PLAIN if known is None else known.proposing.gains
             offsets = self._offsets(snapshot, meanings, gains)
-        values = values_of(snapshot, offsets)
+        light = calibration is not None and only_recalls(snapshot, meanings)
+        values = Nothing() if light else values_of(snapshot, offsets)
         vectors = self._space.queries(queries)
         prepared = self._space.prepared(vectors)
         part = snapshot.index.partial(

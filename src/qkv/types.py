@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from qkv.errors import Closed
+
 __all__ = [
     "Attention",
     "Candidate",
@@ -268,7 +270,10 @@ class Attention:
         if self.again is None or not self.weights or self.origin is Origin.EXACT:
             return
         key = self.weights[0].key
-        other = self.again(key)
+        try:
+            other = self.again(key)
+        except Closed:  # what was answered can be read, but nothing new be asked
+            return
         same = "still " if other.origin is self.origin and _equal(other.value, self.value) else ""
         yield (f"without {key!r}: {same}{other.value!r}  ({other.origin}, {other.confidence:.0%})")
 

@@ -1,6 +1,6 @@
 """From attention weights to an answer: see :mod:`qkv.answers.answer`."""
 
-from qkv.answers.answer import answer, values_of
+from qkv.answers.answer import answer, only_recalls, values_of
 from qkv.answers.asking import Answered, Asked, Decoding, Found, Head
 from qkv.answers.believing import imagining
 from qkv.answers.meanings import PLAIN, Meanings
@@ -15,5 +15,6 @@ __all__ = [
     "Meanings",
     "answer",
     "imagining",
+    "only_recalls",
     "values_of",
 ]

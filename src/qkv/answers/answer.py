@@ -42,7 +42,16 @@ from qkv.snapshot import Snapshot
 from qkv.types import Floats, Integers, Origin
 from qkv.values import Kind
 
-__all__ = ["answer", "values_of"]
+__all__ = ["answer", "only_recalls", "values_of"]
+
+
+def only_recalls(snapshot: Snapshot, meanings: Meanings | None) -> bool:
+    """Whether no value of a store can be blended or imagined, so that masses are not needed."""
+    width = snapshot.groups.width
+    if any(len(snapshot.distinct.of_kind(kind, width)) for kind in (Kind.NUMBER, Kind.VECTOR)):
+        return False
+    texts = snapshot.distinct.of_kind(Kind.TEXT, width)
+    return meanings is None or not meanings.imagines(snapshot, texts)
 
 
 def values_of(snapshot: Snapshot, offsets: Floats | None) -> Values:
@@ -88,6 +97,8 @@ def answer(
     list of Answered
         One for each query.
     """
+    if judged is not None and not read.output.shape[1]:
+        return [_recalled(judged, row, asked.count) for row in range(len(read.null))]
     if _all_vectors(snapshot) is not None:
         return _dense(read, asked.count, decoding, judged)
     width = snapshot.groups.width
@@ -114,6 +125,18 @@ def answer(
         means = _vector(snapshot, masses, vectors, decoding)
         imagined += [_refined(mean, blended.get(Kind.VECTOR)) for mean in means]
     return [_ranked(masses[row], row, imagined, asked.count, nulls) for row in range(len(masses))]
+
+
+def _recalled(judged: Judged, row: int, count: int) -> Answered:
+    """The likeliest stored values, where nothing else can be the answer."""
+    values = judged.evidence.values[row].tolist()
+    probabilities = judged.verdict.probabilities[row].tolist()
+    found = [
+        Found(None, p, Origin.RECALLED, id)
+        for id, p in zip(values, probabilities, strict=True)
+        if id >= 0 and p > 0
+    ]
+    return Answered(_best(found, count), None)
 
 
 def _judged(masses: Floats, judged: Judged, snapshot: Snapshot) -> Floats:

@@ -17,7 +17,7 @@ from qkv.calibration.logistic import Logistic
 from qkv.types import Floats, Integers
 from qkv.values import Kind
 
-__all__ = ["UNANSWERABLE", "Calibration", "Reliability", "Verdict", "prior"]
+__all__ = ["SCORES", "UNANSWERABLE", "Calibration", "Reliability", "Verdict", "prior"]
 
 #: Share of questions that the store cannot answer, as long as nobody says otherwise.
 UNANSWERABLE = 0.18
@@ -26,8 +26,10 @@ UNANSWERABLE = 0.18
 _HEADS = (0.3, 0.7)
 #: Fitted to 1,080 small stores of intents, bank questions and nouns under three encoders, from
 #: training splits (benchmarks/priors.py): the answer of a store that is too small to ask itself.
-_RIGHT = Logistic((-3.5, 5.9, 0.93, 1.5), -1.4)
-_ANSWERABLE = Logistic((-4.8, 11.4, 0.32, -5.0), -1.25)
+_RIGHT = Logistic((-0.5, -1.6, 1.63, 7.7), 0.8)
+_ANSWERABLE = Logistic((-3.6, 11.8, -7.5), -1.4)
+#: Columns of the features that say whether anything is near, not what.
+SCORES = (0, 1, 3)
 #: Shares closer to 0 or 1 than this are as good as.
 _SURE = 1e-3
 #: Version of the saved form.
@@ -47,7 +49,8 @@ class Verdict:
     confidence : array (m,)
         That the likeliest one is.
     null : array (m,)
-        That nothing stored is: 1 − Σ probabilities.
+        That nothing stored is. What is left, 1 − null − Σ probabilities, belongs to stored values
+        that are not among these.
     """
 
     best: Integers
@@ -64,7 +67,7 @@ class Reliability:
     ----------
     thresholds, errors, bounds, answered : tuple of float
         For answers whose confidence is at least the threshold: the share of wrong ones among
-        them, the upper end of what that share may be (one-sided, 90 %), and how many of the
+        them, the upper end of what that share may be (one-sided, 95 %), and how many of the
         answerable questions are answered.
     bins : tuple of (float, float, float)
         Mean confidence, share of right answers, and share of all questions, by confidence.
@@ -101,8 +104,9 @@ class Calibration:
     heads : tuple of float
         Inverse temperatures of the nearest key and of the value's prototype.
     right, answerable : Logistic
-        From (nearest, prototype, logit of the share, background) to the probability that the
-        likeliest value is right, and that any stored value is.
+        From (nearest, prototype, background) to the probability that any stored value is right;
+        from these and the logit of the share, before the last, to the probability that the
+        likeliest is, if any is. Confidence is the product of both.
     reliability : Reliability
     intervals : mapping of Kind to Intervals
         How far off blends of numbers, and of vectors, are.
@@ -159,9 +163,9 @@ class Calibration:
         against: Floats | float = 0.0
         if evidence.contradiction is not None:
             against = evidence.contradiction[rows, best]
-        confidence = np.where(some, self.right.probability(design, against), 0)
-        answerable = np.where(some, self.answerable.probability(design, against), 0)
-        answerable = np.maximum(answerable, confidence)
+        answerable = self.answerable.probability(design[:, SCORES], against)
+        answerable = np.where(some, answerable, 0)
+        confidence = answerable * self.right.probability(design)
         others = shares.copy()
         others[rows, best] = 0
         total = others.sum(axis=1)
@@ -170,7 +174,7 @@ class Calibration:
         probabilities = others * (left / np.where(total > 0, total, 1))[:, None]
         probabilities = np.minimum(probabilities, confidence[:, None])
         probabilities[rows, best] = confidence
-        return Verdict(best, probabilities, confidence, 1 - probabilities.sum(axis=1))
+        return Verdict(best, probabilities, confidence, 1 - answerable)
 
     def threshold(self, max_wrong: float) -> float:
         """Least confidence at which so few of the answers are wrong; above 1: none is.
@@ -268,7 +272,7 @@ def prior(records: int, unanswerable: float = UNANSWERABLE) -> Calibration:
         0,
         unanswerable,
         heads,
-        replace(_RIGHT, intercept=_RIGHT.intercept + shift),
+        _RIGHT,
         replace(_ANSWERABLE, intercept=_ANSWERABLE.intercept + shift),
     )
 
