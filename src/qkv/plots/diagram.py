@@ -143,7 +143,7 @@ def _draw_curve(ax: Axes, known: Reliability, kept: list[int | None]) -> None:
     ax.set_xlim(0, 1)
     ax.set_ylim(0, top)
     _dress(ax)
-    subtitle = "line: as seen; shade: up to what it may be (90% sure); diamonds: budgets kept"
+    subtitle = "line: as seen; shade: up to what it may be (95% sure); diamonds: budgets kept"
     headline(ax, "If it answers only when sure, how many are wrong?", subtitle, lettering([]))
 
 
