@@ -33,8 +33,8 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.neighbors import KNeighborsRegressor
 
 from qkv.attention import attend, size_temperature
-from qkv.calibration.intervals import Estimates, Intervals, fit_intervals, leave_one_out, sample
-from qkv.calibration.neighbourhood import INNER, NEAR
+from qkv.calibration.intervals import Estimates, Intervals, fit_intervals
+from qkv.calibration.neighbourhood import INNER, NEAR, leave_one_out, sample
 from qkv.encoders import encode_all
 from qkv.indexes import FlatIndex
 from qkv.types import Floats, Integers

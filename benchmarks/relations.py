@@ -6,7 +6,8 @@ records out (:mod:`qkv.calibration.imagining`). The priors that it starts from a
 relation, to stored halves of the *other* relations alone (the two lists of capitals count as one),
 drawn with other seeds than those that are reported. What no store fits – how firmly priors hold,
 which features the confidence has – was chosen on seeds 100–104 and 200–205, other halves of the
-same lists; seeds 0–4 were asked once. Writes results/relations.{md,json}, and prints
+same lists; seeds 0–4 were asked once: from arrays, which is what the fit sees, and through
+:class:`qkv.Database`, which is what people see. Writes results/relations.{md,json}, and prints
 the priors that qkv ships: the same fit to all relations.
 """
 
@@ -20,7 +21,8 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
+from unittest import mock
 
 import datasets
 import numpy as np
@@ -28,14 +30,16 @@ import study
 from datasets import DATA
 from defaults import Table
 
+from qkv import Database
+from qkv.calibration import imagining
 from qkv.calibration.hidden import Study
 from qkv.calibration.imagining import (
     FEATURES,
     PRIOR,
+    Attempts,
     Choices,
     Gains,
     Imagining,
-    Judged,
     Prior,
     Proposing,
     Records,
@@ -51,7 +55,7 @@ from qkv.calibration.logistic import Logistic, fit_choice, fit_logistic
 from qkv.encoders import resolve
 from qkv.lexicon import Lexicon
 from qkv.ranking import top_k
-from qkv.types import Floats, Integers
+from qkv.types import Attention, Floats, Integers, Origin
 
 SEEDS = range(5)
 PRIOR_SEEDS = range(100, 103)
@@ -180,7 +184,7 @@ def _two_halves(words: Words) -> tuple[Pairs, Pairs]:
     return nouns[: len(nouns) // 2], nouns[len(nouns) // 2 :]
 
 
-def _confidence(parts: Sequence[Judged]) -> Logistic:
+def _confidence(parts: Sequence[Attempts]) -> Logistic:
     alike = [part._replace(weights=20 * part.weights / part.weights.sum()) for part in parts]
     together = (np.concatenate(column) for column in zip(*alike, strict=True))
     return fit_logistic(*together, Logistic((0.0,) * len(FEATURES), 0.0), 0.5)
@@ -248,6 +252,7 @@ class Others:
     told: Strangers
     nouns: Strangers
     foreign: dict[str, Strangers]
+    names: list[str]  # the nouns, as text
 
 
 def _others(words: Words, relations: dict[str, Pairs]) -> Others:
@@ -270,7 +275,7 @@ def _others(words: Words, relations: dict[str, Pairs]) -> Others:
         }
         chosen = datasets.shuffled(sorted(keys - mine), study.SEED)[:FOREIGN]
         foreign[own] = words.asked(chosen)
-    return Others(words.asked(told), words.asked(asked), foreign)
+    return Others(words.asked(told), words.asked(asked), foreign, asked)
 
 
 def main() -> None:
@@ -322,8 +327,15 @@ def main() -> None:
         ]
         for size in SIZES
     }
+    nouns = others.names
+    products = [_through(name, *parts, nouns) for (name, _), parts in asked.items()]
+    unseen = []
+    for (name, _), parts in asked.items():
+        with mock.patch.object(imagining, "PRIOR", priors[family(name)]):
+            unseen.append(_through(name, *parts, nouns))
     tables = [
         _by_relation(found),
+        _database(found, products, unseen),
         _calibration(found),
         _reliability(found),
         _by_size(small, found),
@@ -379,6 +391,112 @@ def _heads(ones: list[Outcome]) -> list[float]:
     ]
     numbers = [*blend, *relation, first, five, chose, np.mean(better)]
     return [float(number) for number in numbers]
+
+
+# ── through Database ─────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Through:
+    """One half stored in a Database that has its defaults, the other half asked."""
+
+    relation: str
+    confidence: Floats  # of the first candidate; 0 where there is none
+    right: Floats
+    five: float
+    recalled: Floats  # whether the first candidate is stored
+    nothing: Floats  # whether the answer is NOTHING
+    outside: Floats  # confidence in what nouns give
+    refused: Floats  # whether theirs is
+
+
+Store = TypeVar("Store", Outcome, Through)
+
+
+def _through(name: str, stored: Pairs, asked: Pairs, nouns: Sequence[str]) -> Through:
+    with Database(stored) as db:
+        answers = db.attend([query for query, _ in asked])
+        strange = db.attend(nouns)
+    firsts = [[one.value for one in answer.candidates[:5]] for answer in answers]
+    right = [first[:1] == [truth] for first, (_, truth) in zip(firsts, asked, strict=True)]
+    five = [truth in first for first, (_, truth) in zip(firsts, asked, strict=True)]
+    return Through(
+        name,
+        _sure(answers),
+        np.array(right, dtype=np.float64),
+        float(np.mean(five)),
+        np.array([[c.origin for c in a.candidates[:1]] == [Origin.RECALLED] for a in answers]),
+        np.array([answer.origin is Origin.NOTHING for answer in answers]),
+        _sure(strange),
+        np.array([answer.origin is Origin.NOTHING for answer in strange]),
+    )
+
+
+def _sure(answers: Sequence[Attention]) -> Floats:
+    return np.array([a.candidates[0].probability if a.candidates else 0.0 for a in answers])
+
+
+def _database(found: list[Outcome], products: list[Through], unseen: list[Through]) -> Table:
+    rows = []
+    for name, ones in _grouped(products):
+        arrays = [one for one in found if one.relation == name]
+        rows.append([name, *_firsts(arrays), *_product(ones)])
+    means = np.mean([row[1:] for row in rows], axis=0).tolist()
+    rows.append(["mean of the relations", *means])
+    rows.append(["all answers", "", "", "", "", *_product(products)[2:]])
+    held = np.mean([_product(ones) for _, ones in _grouped(unseen)], axis=0).tolist()
+    rows.append(["mean, priors of the others alone", *means[:2], *held])
+    rows.append(["all, priors of the others alone", "", "", "", "", *_product(unseen)[2:]])
+    return Table(
+        "Completing relations, through Database",
+        "The same halves and questions: `qkv.Database(half)` with all its defaults, and `attend`. "
+        "*Right* is `candidates[0]`, *in five* `candidates[:5]`, whether or not the answer is "
+        "NOTHING; *given*: of the answers that are not NOTHING, how many are right. *Recalled*: "
+        f"`candidates[0]` is a value that is stored. ECE and AUROC ({NOUNS} nouns) are those of "
+        "`candidates[0].probability`. A store has the priors that qkv ships, fitted to other "
+        "halves of all 14 relations; the last rows have those that were fitted to the other "
+        "relations, as the arrays have.",
+        [
+            "relation",
+            "arrays: right",
+            "in five",
+            "Database: right",
+            "in five",
+            "recalled",
+            "NOTHING",
+            "given: right",
+            "confidence",
+            "ECE",
+            "AUROC, nouns",
+            "nouns: NOTHING",
+        ],
+        rows,
+    )
+
+
+def _firsts(ones: Sequence[Outcome] | Sequence[Through]) -> list[float]:
+    """P@1 and P@5, means over stores."""
+    return [
+        float(np.mean([one.right.mean() for one in ones])),
+        float(np.mean([one.five for one in ones])),
+    ]
+
+
+def _product(ones: Sequence[Through]) -> list[float]:
+    confidence, right, recalled, nothing, outside, refused = (
+        np.concatenate([getattr(one, what) for one in ones])
+        for what in ("confidence", "right", "recalled", "nothing", "outside", "refused")
+    )
+    return [
+        *_firsts(ones),
+        float(recalled.mean()),
+        float(nothing.mean()),
+        float(right[~nothing].mean()),
+        float(confidence.mean()),
+        ece(confidence, right, np.ones(len(right))),
+        auroc(confidence, outside),
+        float(refused.mean()),
+    ]
 
 
 def _calibration(found: list[Outcome]) -> Table:
@@ -533,7 +651,8 @@ def _nouns(words: Words, others: Others, prior: Prior) -> Table:
         "Stores without a relation",
         "Nouns and their class (*animal*, *food*, …), five seeds, 100 other nouns asked of each: "
         "blend is the right head. Confidence and share right of the word nearest to the blend. The "
-        "prior is the one that qkv ships: fitted to such stores, of other nouns.",
+        "prior is the one that qkv ships: fitted to such stores, of other nouns. Development "
+        "figures: the form of the confidence was chosen on these stores.",
         ["stored", "chose blend", "confidence", "right", "ECE"],
         rows,
     )
@@ -553,7 +672,7 @@ def _priors(priors: dict[str, Prior], shipped: Prior) -> Table:
     )
 
 
-def _grouped(found: list[Outcome]) -> Iterator[tuple[str, list[Outcome]]]:
+def _grouped(found: Sequence[Store]) -> Iterator[tuple[str, list[Store]]]:
     for name in dict.fromkeys(one.relation for one in found):
         yield name, [one for one in found if one.relation == name]
 

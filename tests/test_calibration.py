@@ -241,6 +241,24 @@ def test_a_spoilt_calibration_is_none(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("heads", [0.0, 0.0]),
+        ("heads", [float("inf"), 1.0]),
+        ("right", {"coefficients": [1.0], "intercept": 0.0}),
+        ("answerable", {"coefficients": [1.0] * 4, "intercept": 0.0}),
+        ("intervals", []),
+        ("imagining", []),
+        ("reliability", 3),
+    ],
+)
+def test_a_calibration_with_one_spoilt_part_is_none(name: str, wrong: object) -> None:
+    saved = json.loads(prior(3).to_json())
+    assert Calibration.from_json(json.dumps(saved)) is not None
+    assert Calibration.from_json(json.dumps({**saved, name: wrong})) is None
+
+
+@pytest.mark.parametrize(
     "saved", ["", "[]", '{"version": "x"}', '{"version": 1, "calibration": "{"}']
 )
 def test_a_file_with_a_spoilt_calibration_is_calibrated_anew(
@@ -323,7 +341,7 @@ def test_whoever_sets_the_attention_gets_its_mass(made: Made, db: Database, opti
 def test_other_metrics_are_not_calibrated(made: Made, metric: str) -> None:
     db = made.database(metric=metric)
     assert not db.attend(made.centres[0]).calibrated
-    with pytest.raises(InputError, match="max_wrong"):
+    with pytest.raises(InputError, match="only the cosine metric"):
         db.query(made.centres[0], max_wrong=0.05)
 
 

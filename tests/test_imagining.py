@@ -19,6 +19,7 @@ from qkv.calibration.imagining import (
     guesses,
     shares,
 )
+from qkv.database import Database
 from qkv.demo import CAPITALS
 from qkv.encoders import HashingEncoder
 from qkv.lexicon import Lexicon
@@ -280,3 +281,17 @@ def test_capitals_of_real_words():
     (_, other), _ = ask(records, one, queries(lexicon.places(nouns), lexicon), lexicon)
     assert other.mean() < 0.3 * own.mean()
     assert (own[:, None] > other).mean() > 0.9
+
+
+def test_a_strict_answer_leaves_what_was_imagined_to_nothing() -> None:
+    pairs = list(CAPITALS.items())
+    with Database(dict(pairs[::2])) as db:
+        assert db.calibration.imagining is not None
+        assert db.calibration.imagining.head == "relation"
+        for country, _ in pairs[1:12:2]:
+            free, strict = db.attend(country, n=1000), db.attend(country, n=1000, strict=True)
+            stored = {c.value: c.probability for c in free.candidates if c.origin == "recalled"}
+            assert {c.value: c.probability for c in strict.candidates} == pytest.approx(stored)
+            imagined = sum(c.probability for c in free.candidates if c.origin == "imagined")
+            assert imagined > 0
+            assert strict.null == pytest.approx(free.null + imagined)

@@ -18,10 +18,8 @@ from qkv.calibration.intervals import (
     Estimates,
     Intervals,
     fit_intervals,
-    leave_one_out,
-    sample,
 )
-from qkv.calibration.neighbourhood import attention, blended
+from qkv.calibration.neighbourhood import attention, blended, leave_one_out, sample
 from qkv.errors import InputError
 from qkv.indexes import FlatIndex
 from qkv.types import Floats

@@ -208,6 +208,33 @@ def test_attention_among_some_is_attention_over_a_store_of_those(keep: int) -> N
         assert ours.value == theirs.value
 
 
+def test_records_that_do_not_pass_are_no_evidence() -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((24, 8)).astype(np.float32)
+    names, values = [f"k{i}" for i in range(24)], ["ab"[i % 2] for i in range(24)]
+    whole = Database(encoder=None, lexicon=None)
+    about = [{"chosen": i < 6} for i in range(24)]
+    whole.update(zip(names, values, strict=True), vectors=vectors, metadata=about)
+    part = Database(encoder=None, lexicon=None)
+    part.update(zip(names[:6], values, strict=False), vectors=vectors[:6])
+    prior = whole.calibration
+    for query in rng.standard_normal((20, 8)).astype(np.float32):
+        ours, theirs = whole.attend(query, where="chosen"), part.attend(query)
+        # The two stores' calibrations differ, but not what they are told.
+        told = _judged_by(whole, part, query, prior)
+        assert [c.value for c in ours.candidates] == [c.value for c in theirs.candidates]
+        assert [c.probability for c in ours.candidates] == pytest.approx(told)
+
+
+def _judged_by(whole: Database, part: Database, query, calibration) -> list[float]:  # type: ignore[no-untyped-def]
+    """Probabilities of the smaller store's candidates by the larger store's calibration."""
+    part._reader.calibrating.current = lambda snapshot: calibration
+    try:
+        return [c.probability for c in part.attend(query).candidates]
+    finally:
+        del part._reader.calibrating.current
+
+
 def test_a_key_that_does_not_pass_is_no_exact_answer(db: Database) -> None:
     assert db.attend("red car", where="n == 1").origin == "exact"
     assert db.attend("red car", where="n == 2").weights[0].key == "blue car"

@@ -24,7 +24,7 @@ from qkv.calibration import (
     prior,
     strangers,
 )
-from qkv.calibration.imagining import Imagining
+from qkv.calibration.believing import Imagining
 from qkv.errors import Closed, DiskFull, Locked, ReadOnlyFile
 from qkv.judging import fit_intervals
 from qkv.snapshot import Snapshot
@@ -52,18 +52,13 @@ class Calibrating:
     space : Space
     meanings : callable
         Opens the lexicon; None for a store without one.
-    unanswerable : float
-        Assumed share of questions that the store cannot answer.
     """
 
     def __init__(
-        self,
-        tables: Tables,
-        space: Space,
-        meanings: Callable[[], Meanings | None],
-        unanswerable: float = UNANSWERABLE,
+        self, tables: Tables, space: Space, meanings: Callable[[], Meanings | None]
     ) -> None:
-        self.unanswerable = unanswerable
+        #: Assumed share of questions that the store cannot answer.
+        self.unanswerable = UNANSWERABLE
         self._meanings = meanings
         self._tables = tables
         self._space = space
@@ -87,7 +82,10 @@ class Calibrating:
                 self._fit(snapshot)
             elif self._running is None or not self._running.is_alive():
                 self._running = threading.Thread(
-                    target=self._fit, args=(snapshot,), name="qkv calibration", daemon=True
+                    target=self._fit_unless_closed,
+                    args=(snapshot,),
+                    name="qkv calibration",
+                    daemon=True,
                 )
                 self._running.start()
         known = self._known
@@ -118,6 +116,10 @@ class Calibrating:
             if calibration.asked and not self._tables.read_only:
                 saved = self._saved(calibration, snapshot.version)
                 self._tables.keep(_SETTING, saved, at_once=True)
+
+    def _fit_unless_closed(self, snapshot: Snapshot) -> None:
+        with suppress(Closed):  # whoever closed the store does not wait for this
+            self._fit(snapshot)
 
     def _take(self, calibration: Calibration, snapshot: Snapshot) -> None:
         # A prior depends on the size alone and is made when needed.

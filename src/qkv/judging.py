@@ -13,9 +13,10 @@ import numpy as np
 
 from qkv.attention import Read
 from qkv.calibration import NEAR, Calibration, Evidence, Verdict, gather
-from qkv.calibration.imagining import Imagining
-from qkv.calibration.intervals import Estimates, Intervals, leave_one_out, sample
+from qkv.calibration.believing import Imagining
+from qkv.calibration.intervals import Estimates, Intervals
 from qkv.calibration.intervals import fit_intervals as fit
+from qkv.calibration.neighbourhood import leave_one_out, sample
 from qkv.guard import against
 from qkv.snapshot import Snapshot
 from qkv.tables import Tables
@@ -77,6 +78,7 @@ def judge(
     read: Read,
     calibration: Calibration,
     background: Floats,
+    among: Integers | None = None,
 ) -> Judged:
     """Judge what attention found.
 
@@ -93,11 +95,12 @@ def judge(
         Attention, with the ``NEAR`` heaviest records.
     calibration : Calibration
     background : array (d,)
+    among : array (r,), int64, optional
+        Rows that alone were attended to: the others are no evidence.
     """
     groups = _groups(snapshot, read.indices)
-    evidence = gather(
-        queries, read.indices, read.scores, groups, snapshot.counts, snapshot.sums, background
-    )
+    counts, sums = snapshot.held(among)
+    evidence = gather(queries, read.indices, read.scores, groups, counts, sums, background)
     verdict = calibration.judge(evidence)
     contradiction, warnings = _contradictions(snapshot, tables, texts, evidence, verdict)
     if warnings:

@@ -13,29 +13,30 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
 from qkv.answers import (
     PLAIN,
-    Answered,
+    SHOWN,
     Asked,
     Decoding,
     Head,
     Meanings,
     answer,
+    named,
     only_recalls,
     values_of,
 )
-from qkv.attention import Nothing, Read, check_count, check_temperature, size_temperature
+from qkv.attention import Nothing, check_count, check_temperature, size_temperature
 from qkv.calibrating import Calibrating
-from qkv.calibration import NEAR, UNANSWERABLE, Calibration
-from qkv.calibration.imagining import Gains
+from qkv.calibration import NEAR, Calibration
+from qkv.calibration.hidden import TEMPERATURE, Gains
 from qkv.errors import DiskFull, InputError, Locked, ReadOnlyFile
 from qkv.filters import Filter
-from qkv.judging import Judged, judge
+from qkv.judging import judge
 from qkv.lexicon import Lexicon, resolve_lexicon
 from qkv.snapshot import Snapshot
 from qkv.space import Query, Space
@@ -53,14 +54,8 @@ from qkv.values import Kind, from_stored
 
 __all__ = ["SHOWN", "Reader", "check_head"]
 
-#: Records that an answer names.
-SHOWN = 10
-#: Temperature of the relation head: offsets want many witnesses (docs/defaults.md).
-RELATION_TEMPERATURE = 0.2
 #: A hybrid search is a little warmer than attention alone: so it was measured (docs/search.md).
 FUSION_WARMTH = 1.25
-#: What is left of 1 by float32's rounding is no weight.
-_ROUNDING = 1e-6
 #: Filters whose records are remembered.
 _FILTERS = 32
 #: Records from which on a filter's fields are worth an index.
@@ -82,8 +77,6 @@ class Reader:
     temperature : float or "auto"
     null : float or None
         Score of the null record; None: calibration decides.
-    unanswerable : float
-        Assumed share of questions that the store cannot answer.
     """
 
     def __init__(
@@ -94,9 +87,8 @@ class Reader:
         decoding: Decoding,
         temperature: float | Literal["auto"],
         null: float | None,
-        unanswerable: float = UNANSWERABLE,
     ) -> None:
-        self.calibrating = Calibrating(tables, space, self.meanings, unanswerable)
+        self.calibrating = Calibrating(tables, space, self.meanings)
         self.decoding = decoding
         self.temperature = temperature
         self.null = null
@@ -153,12 +145,13 @@ class Reader:
         found: list[Attention] = []
         if rest:
             snapshot = self.snapshot()
-            rows = None if among is None else snapshot.rows(among)
-            snapshot, rows = self._without(snapshot, rows, hidden)
-            size = len(snapshot) if rows is None else len(rows)
             calibration = None
             if top_k is None and temperature is None and self._calibrates(decoding, strict):
                 calibration = self.calibrating.current(snapshot)
+            if hidden is not None:
+                snapshot = self._without(snapshot, hidden)
+            rows = None if among is None else snapshot.rows(among)
+            size = len(snapshot) if rows is None else len(rows)
             decoding, calibration = _settled(decoding, calibration)
             tau = self._tau(size, decoding.head, temperature, calibration)
             step = max(1, _MASSES // max(1, snapshot.groups.width))
@@ -182,15 +175,10 @@ class Reader:
         (answer,) = self.attend([query], count, hidden=hidden, **options)
         return answer
 
-    def _without(
-        self, snapshot: Snapshot, among: Integers | None, hidden: str | None
-    ) -> tuple[Snapshot, Integers | None]:
+    def _without(self, snapshot: Snapshot, hidden: str) -> Snapshot:
         """The snapshot as if one record had never been stored."""
-        record = None if hidden is None else self._tables.one(ID, hidden)
-        rows = None if record is None else snapshot.rows(np.array(record))
-        if rows is None or not len(rows):
-            return snapshot, among
-        return snapshot.without(rows), among
+        record = self._tables.one(ID, hidden)
+        return snapshot if record is None else snapshot.without(snapshot.rows(np.array(record)))
 
     def _exact(self, q: str, temperature: float | None, among: Integers | None) -> Attention | None:
         row = self._tables.one(GET, q)
@@ -209,27 +197,20 @@ class Reader:
 
     def calibrate(self, unanswerable: float | None) -> Calibration:
         """Calibrate now, and keep it; with another share of unanswerable questions from now on."""
+        self._check_metric()
+        return self.calibrating.calibrate(self.snapshot(), unanswerable)
+
+    def calibration(self) -> Calibration:
+        """What holds now; brought up to date first where that is quick."""
+        self._check_metric()
+        return self.calibrating.current(self.snapshot())
+
+    def _check_metric(self) -> None:
         if self._space.metric is not Metric.COSINE:
             raise InputError(
                 f"only the cosine metric is calibrated, and this store's is {self._space.metric}; "
                 "copy it: Database(path='copy.qkv', metric='cosine').update(old)"
             )
-        return self.calibrating.calibrate(self.snapshot(), unanswerable)
-
-    def calibration(self) -> Calibration:
-        """What holds now; brought up to date first where that is quick."""
-        return self.calibrating.current(self.snapshot())
-
-    def sure(self, attention: Attention, max_wrong: float) -> bool:
-        """Whether an answer is within the budget of wrong ones."""
-        if attention.origin is Origin.EXACT:
-            return True
-        if not attention.calibrated:
-            raise InputError(
-                "max_wrong needs calibrated answers: leave temperature, null and imagination to "
-                "the store, and use the cosine metric"
-            )
-        return attention.confidence >= self.calibration().threshold(max_wrong)
 
     def _calibrates(self, decoding: Decoding, strict: bool) -> bool:
         """Whether probabilities are calibrated: everything is left to the store."""
@@ -257,7 +238,7 @@ class Reader:
             return 1.0
         if head is Head.RELATION:
             known = None if calibration is None else calibration.imagining
-            return RELATION_TEMPERATURE if known is None else known.proposing.temperature
+            return TEMPERATURE if known is None else known.proposing.temperature
         return size_temperature(n) if calibration is None else calibration.temperature_at(n)
 
     def _read(
@@ -307,80 +288,14 @@ class Reader:
                 read,
                 calibration,
                 self.calibrating.background(),
+                among,
             )
             read = read.dim(judged.verdict.null)
         answered = answer(snapshot, read, asked, decoding, meanings, judged)
         nulls = [one.null for one in answered]
         if judged is not None and None not in nulls:
             read = read.dim(np.array(nulls))
-        return self._answers(snapshot, queries, read, answered, temperature, judged)
-
-    def _answers(
-        self,
-        snapshot: Snapshot,
-        queries: list[Query],
-        read: Read,
-        answered: list[Answered],
-        temperature: float,
-        judged: Judged | None,
-    ) -> list[Attention]:
-        """Look up the keys of what was found."""
-        warnings = {} if judged is None else judged.warnings
-        shown = read.indices[:, :SHOWN]
-        rows = np.maximum(shown, 0)
-        numbers = rows if snapshot.groups.ids is None else snapshot.groups.ids[rows]
-        keys = self._tables.keys(np.unique(snapshot.records[rows]).tolist())
-        value = cache(snapshot.distinct.__getitem__)
-        answers = []
-        for number, q, (found, output, _), indices, records, ids, weights, scores, null in zip(
-            range(len(queries)),
-            queries,
-            answered,
-            shown.tolist(),
-            snapshot.records[rows].tolist(),
-            numbers.tolist(),
-            read.weights.tolist(),
-            read.scores.tolist(),
-            read.null.tolist(),
-            strict=True,
-        ):
-            # A record that was deleted since the snapshot has no key any more.
-            seen = [
-                (keys[record], id, weight, score)
-                for index, record, id, weight, score in zip(
-                    indices, records, ids, weights, scores, strict=False
-                )
-                if index >= 0 and record in keys
-            ]
-            named = tuple(Weight(key, value(id), weight, score) for key, id, weight, score in seen)
-            rest = 1.0 - null - sum(weight for _, _, weight, _ in seen)
-            speaking: dict[int, list[str]] = {-1: [key for key, _, _, _ in seen]}
-            for key, id, _, _ in seen:
-                speaking.setdefault(id, []).append(key)
-            answers.append(
-                Attention(
-                    query=q,
-                    candidates=tuple(
-                        Candidate(
-                            one.value if one.id < 0 else value(one.id),
-                            one.probability,
-                            one.origin,
-                            tuple(speaking.get(one.id, ())),  # all, for an imagined one
-                            one.spread,
-                            one.interval,
-                            warnings.get((number, one.id), ()),
-                        )
-                        for one in found
-                    ),
-                    weights=named,
-                    rest=rest if rest > _ROUNDING else 0.0,
-                    null=null,
-                    temperature=temperature,
-                    output=output,
-                    calibrated=judged is not None,
-                )
-            )
-        return answers
+        return named(snapshot, self._tables, queries, read, answered, temperature, judged)
 
     def among(self, where: Filter) -> Integers:
         """Ids of the records that pass a filter; remembered while the store stays as it is."""

@@ -6,7 +6,7 @@ next one from what the tables say has happened since, sharing what stays the sam
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -15,7 +15,7 @@ import numpy as np
 from qkv.attention import Groups, prepare
 from qkv.errors import CorruptFile
 from qkv.indexes import FlatIndex, Index
-from qkv.prototypes import Prototypes
+from qkv.prototypes import Prototypes, all_sums
 from qkv.tables import Changes, Tables
 from qkv.types import Floats, Integers, Metric
 from qkv.values import Distinct
@@ -175,6 +175,21 @@ class Snapshot:
     def sums(self, values: Integers) -> Floats:
         """Sum of the keys of all records that hold each distinct value: array (v, d)."""
         return self.prototypes.sums(values, self.index, self.group_ids())
+
+    def held(self, among: Integers | None) -> tuple[Integers, Callable[[Integers], Floats]]:
+        """How many records hold each distinct value, and :meth:`sums`: of some rows alone."""
+        if among is None:
+            return self.counts, self.sums
+        rows = self.index.live(among)
+        groups = self.group_ids()[rows]
+
+        def sums(values: Integers) -> Floats:
+            place = np.full(len(self.counts), -1, dtype=np.int64)
+            place[values] = np.arange(len(values))
+            held = place[groups] >= 0
+            return all_sums(self.index, rows[held], place[groups[held]], len(values))
+
+        return np.bincount(groups, minlength=len(self.counts)), sums
 
     def group_ids(self) -> Integers:
         """Number of the distinct value of each row: array (n,), int64."""

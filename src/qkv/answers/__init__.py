@@ -4,9 +4,11 @@ from qkv.answers.answer import answer, only_recalls, values_of
 from qkv.answers.asking import Answered, Asked, Decoding, Found, Head
 from qkv.answers.believing import imagining
 from qkv.answers.meanings import PLAIN, Meanings
+from qkv.answers.naming import SHOWN, named
 
 __all__ = [
     "PLAIN",
+    "SHOWN",
     "Answered",
     "Asked",
     "Decoding",
@@ -15,6 +17,7 @@ __all__ = [
     "Meanings",
     "answer",
     "imagining",
+    "named",
     "only_recalls",
     "values_of",
 ]

@@ -111,10 +111,13 @@ def answer(
     if meanings is not None and meanings.imagines(snapshot, texts):
         if judged is None or judged.imagining is None:
             imagined.append(words(snapshot, read, masses, texts, asked, decoding, meanings))
-        elif decoding.imagination is None:
+        else:
             found = believed(snapshot, read, masses, texts, asked, meanings, judged.imagining)
-            imagined.append(found.words)
             nulls = found.null
+            if decoding.imagination is None:
+                imagined.append(found.words)
+            else:  # strict: a word that nobody stored may be right, so what is stored is not
+                nulls = nulls + np.array([p.sum() for p in found.words.probabilities])
     blended = {} if judged is None else judged.blended
     numbers = snapshot.distinct.of_kind(Kind.NUMBER, width)
     if len(numbers):

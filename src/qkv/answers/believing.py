@@ -10,17 +10,11 @@ import numpy as np
 
 from qkv.answers.asking import Asked, Head, Imagined
 from qkv.answers.meanings import Meanings
-from qkv.answers.words import FREQUENT, forget_asked, related, shared
+from qkv.answers.words import forget_asked, related, shared
 from qkv.attention import Read, product
-from qkv.calibration.imagining import (
-    Imagining,
-    Records,
-    Strangers,
-    directions,
-    fit_imagining,
-    guesses,
-    shares,
-)
+from qkv.calibration.believing import Imagining
+from qkv.calibration.hidden import FREQUENT, Records, Strangers, directions, guesses, shares
+from qkv.calibration.imagining import fit_imagining
 from qkv.ranking import top_k
 from qkv.snapshot import Snapshot
 from qkv.types import Floats, Integers, Value

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qkv.calibration.imagining import Gains
+from qkv.calibration.hidden import Gains
 from qkv.lexicon import Lexicon
 from qkv.rows import Rows
 from qkv.snapshot import Snapshot

@@ -7,19 +7,13 @@ import numpy as np
 from qkv.answers.asking import Asked, Decoding, Head, Imagined
 from qkv.answers.meanings import PLAIN, Meanings
 from qkv.attention import Read, product
-from qkv.calibration.imagining import Gains
+from qkv.calibration.hidden import FREQUENT, SHARPNESS, Gains
 from qkv.lexicon import Lexicon
 from qkv.ranking import top_k
 from qkv.snapshot import Snapshot
 from qkv.types import Floats, Integers, Value
 
-__all__ = ["FREQUENT", "forget_asked", "related", "shared", "words"]
-
-#: Inverse temperature of the softmax over the lexicon's cosines: the likeliest for completing
-#: 13 relations of the Google analogy list (docs/defaults.md).
-SHARPNESS = 30.0
-#: A word nobody stored is imagined only if it is among the lexicon's most frequent.
-FREQUENT = 100_000
+__all__ = ["forget_asked", "related", "shared", "words"]
 
 
 def shared(masses: Floats) -> tuple[Floats, Floats, Floats]:

@@ -8,8 +8,6 @@ such texts a cohort and the comparison test normalisation (Auckenthaler, Carey &
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 
 from qkv.encoders import Encoder, encode_all, fingerprint
@@ -71,7 +69,6 @@ TEXTS = (
 )
 
 _KNOWN: dict[str, Floats] = {}
-_LOCK = threading.Lock()
 
 
 def background(encoder: Encoder, dimension: int) -> Floats:
@@ -95,10 +92,10 @@ def strangers(encoder: Encoder, dimension: int) -> Floats:
         If the encoder asks an endpoint that does not answer.
     """
     name = fingerprint(encoder)
-    with _LOCK:
-        if name not in _KNOWN:
-            _KNOWN[name] = _encoded(encoder, dimension)
-        return _KNOWN[name]
+    known = _KNOWN.get(name)
+    if known is None:  # two threads that ask at once both encode, and find the same
+        known = _KNOWN[name] = _encoded(encoder, dimension)
+    return known
 
 
 def _encoded(encoder: Encoder, dimension: int) -> Floats:

@@ -16,6 +16,8 @@ from qkv.types import Floats, Integers
 
 __all__ = [
     "FREQUENT",
+    "SHARPNESS",
+    "TEMPERATURE",
     "Gains",
     "Guess",
     "Head",
@@ -34,6 +36,11 @@ __all__ = [
 
 #: A word nobody stored is imagined only if it is among the lexicon's most frequent.
 FREQUENT = 100_000
+#: Inverse temperature of the softmax over the lexicon's cosines: the likeliest for completing
+#: 13 relations of the Google analogy list (docs/defaults.md).
+SHARPNESS = 30.0
+#: Temperature of the relation head: offsets want many witnesses (docs/defaults.md).
+TEMPERATURE = 0.2
 #: Records that are left out, and strangers that are asked: at most, and in a large store.
 SAMPLE, FEWEST = 256, 64
 #: Scores that are worth more than FEWEST of them.

@@ -28,14 +28,16 @@ out. It blends, and believes a word that nobody stored as little as the prior fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from qkv.attention import product, size_temperature
+from qkv.calibration.believing import CERTAIN, FEATURES, Imagining, Scale
 from qkv.calibration.hidden import (
+    SHARPNESS,
+    TEMPERATURE,
     Gains,
     Guess,
     Hits,
@@ -57,12 +59,12 @@ from qkv.types import Floats, Integers
 __all__ = [
     "FEATURES",
     "PRIOR",
+    "Attempts",
     "Choices",
     "Gains",
     "Guess",
     "Hits",
     "Imagining",
-    "Judged",
     "Prior",
     "Proposing",
     "Records",
@@ -76,29 +78,19 @@ __all__ = [
     "shares",
 ]
 
-#: What the confidence looks at: the logit of the word's share; the logarithm of its share over
-#: its best rival's; how near the nearest key is, and how like the stored values the word is, both
-#: in standard deviations from what the store's own records show; whether the word is stored. (The
-#: agreement of the records adds nothing to these: it is in the share already.)
-FEATURES = ("share", "lead", "nearness", "likeness", "stored")
 #: Share of strangers among the queries that the confidence expects.
 STRANGERS = 0.1
 #: Words that a hidden value competes with while the gains are fitted.
 RIVALS = 100
-#: Temperatures of the relation head: the prior's (docs/defaults.md), and those that are tried.
-TEMPERATURE, OTHERS = 0.2, (0.125, 1 / 3)
+#: Temperatures of the relation head that are tried beside the prior's.
+OTHERS = (0.125, 1 / 3)
 #: What another temperature must add to the log-likelihood.
 _RELUCTANCE = 1.0
-#: Sharpness of blend (docs/defaults.md).
-_SHARPNESS = 30.0
 #: By how much relation must be ahead of blend in reciprocal ranks: in all, and for each record.
 _AHEAD, _AHEAD_EACH = 0.5, 0.05
 #: How firmly the priors hold: of the gains, of ρ, and of the confidence's coefficients.
 _FIRM_GAINS, _FIRM_REPEATS, _FIRM_CONFIDENCE = 0.05, 0.3, 3.0
-#: Spread of scores that is assumed before any was seen, and how many records that is worth.
-_SPREAD, _SPREAD_RECORDS = 0.1, 2.0
 _FIXED = 1e9
-_CERTAIN = 1e-9
 
 
 class Choices(NamedTuple):
@@ -116,7 +108,7 @@ class Choices(NamedTuple):
     chosen: Integers
 
 
-class Judged(NamedTuple):
+class Attempts(NamedTuple):
     """Words that were imagined, what spoke for them, and whether they were right.
 
     Attributes
@@ -148,118 +140,6 @@ class Prior:
     gains: Gains
     blend: Logistic
     relation: Logistic
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Where a score lies among those of the store's own records.
-
-    Attributes
-    ----------
-    mean, deviation : float
-    """
-
-    mean: float = 0.0
-    deviation: float = 1.0
-
-    @classmethod
-    def of(cls, scores: Floats) -> Scale:
-        """Mean and spread of some scores (n,); the spread has a prior."""
-        if not len(scores):
-            return cls()
-        mean = float(scores.mean())
-        squares = float(((scores - mean) ** 2).sum()) + _SPREAD_RECORDS * _SPREAD**2
-        return cls(mean, float(np.sqrt(squares / (len(scores) + _SPREAD_RECORDS))))
-
-    def __call__(self, scores: Floats) -> Floats:
-        """Standard deviations from the mean, 5 at most."""
-        distance: Floats = np.clip((scores - self.mean) / self.deviation, -5, 5)
-        return distance
-
-
-@dataclass(frozen=True)
-class Imagining:
-    """How one store imagines, and how far to believe it.
-
-    Attributes
-    ----------
-    proposing : Proposing
-        The head, its temperature, gains and sharpness, and ρ.
-    blend, relation : Hits
-        How each head found the values that were hidden.
-    centre : array (d,)
-        Mean direction of the stored values.
-    nearness, likeness : Scale
-        Of the score of the nearest key, and of the cosine between a value and the centre.
-    confidence : Logistic
-        P(a word is right), over :data:`FEATURES`.
-    """
-
-    proposing: Proposing
-    blend: Hits
-    relation: Hits
-    centre: Floats = field(compare=False)
-    nearness: Scale
-    likeness: Scale
-    confidence: Logistic
-
-    @property
-    def head(self) -> str:
-        """``"blend"`` or ``"relation"``."""
-        return self.proposing.head
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain lists and numbers: what JSON can hold."""
-        return {**asdict(self), "centre": self.centre.tolist()}
-
-    @classmethod
-    def from_json(cls, saved: Mapping[str, Any]) -> Imagining:
-        """Undo :meth:`as_json`, with tuples or with the lists that JSON makes of them."""
-        proposing = dict(saved["proposing"])
-        if proposing["head"] not in ("blend", "relation"):
-            raise ValueError(proposing["head"])
-        confidence = saved["confidence"]
-        return cls(
-            Proposing(**{**proposing, "gains": Gains(**proposing["gains"])}),
-            Hits(*saved["blend"]),
-            Hits(*saved["relation"]),
-            np.array(saved["centre"], dtype=np.float32),
-            Scale(**saved["nearness"]),
-            Scale(**saved["likeness"]),
-            Logistic(tuple(confidence["coefficients"]), confidence["intercept"]),
-        )
-
-    def features(self, guess: Guess, words: Floats, nearest: Floats) -> Floats:
-        """What speaks for one word of each query, in the order of :data:`FEATURES`.
-
-        Parameters
-        ----------
-        guess : Guess
-            The words: see :func:`guesses`.
-        words : array (m, d)
-            Their :func:`directions`.
-        nearest : array (m,)
-            Score of the nearest key.
-
-        Returns
-        -------
-        array (m, 5), float64
-        """
-        share = np.clip(guess.share.astype(np.float64), _CERTAIN, 1 - _CERTAIN)
-        rival = np.clip(guess.rival.astype(np.float64), _CERTAIN, 1)
-        return np.column_stack(
-            (
-                np.log(share / (1 - share)),
-                np.clip(np.log(share / rival), -10, 10),
-                self.nearness(nearest),
-                self.likeness(product(words, self.centre)),
-                guess.stored,
-            )
-        ).astype(np.float64)
-
-    def probability(self, guess: Guess, words: Floats, nearest: Floats) -> Floats:
-        """P(the word is right) for one word of each query, array (m,): see :meth:`features`."""
-        return self.confidence.probability(self.features(guess, words, nearest))
 
 
 def fit_imagining(
@@ -332,7 +212,7 @@ def choices(records: Records, lexicon: Lexicon, gains: Gains) -> Choices:
 
 def examples(
     records: Records, lexicon: Lexicon, strangers: Strangers, gains: Gains | None
-) -> Judged:
+) -> Attempts:
     """Imagined words, right and wrong: what a prior's confidence is fitted to.
 
     Parameters
@@ -345,7 +225,8 @@ def examples(
 
     Returns
     -------
-    Judged
+    Attempts
+    --------
     """
     study, proposing = Study(records, lexicon), _blending(records)
     if gains is not None:
@@ -359,7 +240,7 @@ def examples(
 
 
 def _blending(records: Records) -> Proposing:
-    return Proposing("blend", size_temperature(len(records)), Gains(0.0, 0.0, 1.0), _SHARPNESS)
+    return Proposing("blend", size_temperature(len(records)), Gains(0.0, 0.0, 1.0), SHARPNESS)
 
 
 def _relating(study: Study, prior: Gains) -> Proposing:
@@ -426,7 +307,7 @@ def _repeats(study: Study, proposing: Proposing) -> float:
     reading = study.read(questions, proposing)
     there = study.stored(questions, reading)
     parts = shares(study.logits(questions, reading, proposing))[:, study.words]
-    stored = np.clip((parts * there).sum(axis=1, dtype=np.float64), _CERTAIN, 1 - _CERTAIN)
+    stored = np.clip((parts * there).sum(axis=1, dtype=np.float64), CERTAIN, 1 - CERTAIN)
     odds = np.log(stored / (1 - stored))[:, None]
     column = np.searchsorted(study.words, questions.truth[reading.seen])
     answered = there[np.arange(len(column)), column].astype(np.float64)
@@ -458,21 +339,21 @@ def _before(
     )
 
 
-def _examples(study: Study, one: Imagining, strangers: Strangers | None) -> Judged:
-    own = _judged(study, one, study.without_record)
+def _examples(study: Study, one: Imagining, strangers: Strangers | None) -> Attempts:
+    own = _asked(study, one, study.without_record)
     if strangers is None or not len(own.right):
         return own
-    outside = _judged(study, one, study.strangers(strangers.first(study.sample)))
+    outside = _asked(study, one, study.strangers(strangers.first(study.sample)))
     share = STRANGERS / (1 - STRANGERS) * own.weights.sum() / max(1.0, outside.weights.sum())
     outside = outside._replace(weights=outside.weights * share)
-    return Judged(*map(np.concatenate, zip(own, outside, strict=True)))
+    return Attempts(*map(np.concatenate, zip(own, outside, strict=True)))
 
 
-def _judged(study: Study, one: Imagining, questions: Questions) -> Judged:
+def _asked(study: Study, one: Imagining, questions: Questions) -> Attempts:
     """Each question's first word and its first that is not stored, half an example each."""
     reading = study.read(questions, one.proposing)
     if not len(reading.seen):
-        return Judged(np.zeros((0, len(FEATURES))), np.zeros(0), np.zeros(0))
+        return Attempts(np.zeros((0, len(FEATURES))), np.zeros(0), np.zeros(0))
     logits = study.logits(questions, reading, one.proposing)
     there = study.stored(questions, reading)
     logits[:, study.words] += one.proposing.repeats * there
@@ -482,7 +363,7 @@ def _judged(study: Study, one: Imagining, questions: Questions) -> Judged:
         features.append(one.features(guess, words, reading.nearest))
         right.append(guess.places == questions.truth[reading.seen])
     correct = np.concatenate(right).astype(np.float64)
-    return Judged(np.concatenate(features), correct, np.full(len(correct), 0.5))
+    return Attempts(np.concatenate(features), correct, np.full(len(correct), 0.5))
 
 
 #: Fitted by benchmarks/relations.py: blend to stores of nouns and their classes, the rest to stored

@@ -42,6 +42,7 @@ import numpy as np
 
 from qkv.attention import product
 from qkv.calibration.neighbourhood import (
+    ENOUGH,
     INNER,
     NEAR,
     Blend,
@@ -52,8 +53,7 @@ from qkv.calibration.neighbourhood import (
     length,
 )
 from qkv.errors import InputError
-from qkv.indexes import Index
-from qkv.types import Floats, Integers
+from qkv.types import Floats
 
 __all__ = [
     "LEVELS",
@@ -62,8 +62,6 @@ __all__ = [
     "Estimates",
     "Intervals",
     "fit_intervals",
-    "leave_one_out",
-    "sample",
 ]
 
 #: Levels at which quantiles are kept; one between two of them is answered by the higher.
@@ -71,14 +69,6 @@ LEVELS = (
     *(percent / 100 for percent in range(5, 91, 5)),
     0.925, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995,
 )  # fmt: skip
-#: Records left out, at most.
-_SAMPLE = 4000
-#: Multiplications that leaving out may take: about a second of one core.
-_WORK = 4e10
-#: Numbers that the neighbours' values may be: 80 MB of them.
-_ROOM = 1e7
-#: Residuals from which on choices are made by them. With 100, intervals of 90 % hold 88 %.
-_ENOUGH = 150
 #: Residuals in each bin of difficulty, at least, and bins, at most.
 _BIN = 200
 _BINS = 5
@@ -289,66 +279,6 @@ class Intervals:
         )
 
 
-def sample(n: int, d: int, *, width: int = 1, seed: int = 0) -> Integers:
-    """Rows to leave out, one by one: all of a small store, as many as a second allows of a large.
-
-    Parameters
-    ----------
-    n, d : int
-        Records, and dimensions of their keys.
-    width : int
-        Dimensions of their values, if those are vectors.
-    seed : int
-
-    Returns
-    -------
-    array (m,), int64
-        Ascending. 4,000 at most; 711 of 100,000 keys of 562 dimensions, but never fewer than 150.
-    """
-    affordable = min(_SAMPLE, int(_WORK / max(1, n * d)), int(_ROOM / (NEAR * width)))
-    count = min(n, max(_ENOUGH, affordable))
-    if count == n:
-        return np.arange(n)
-    rows: Integers = np.sort(np.random.default_rng(seed).choice(n, count, replace=False))
-    return rows
-
-
-def leave_one_out(
-    index: Index, rows: Integers, queries: Floats | None = None
-) -> tuple[Integers, Floats]:
-    """Find the records nearest to some of them, each hidden from its own search.
-
-    Parameters
-    ----------
-    index : Index
-    rows : array (m,), int64
-        Which records to leave out.
-    queries : array (m, d), optional
-        The same records prepared as queries; by default the keys themselves.
-
-    Returns
-    -------
-    indices, scores : array (m, ≤ 50)
-        As of :meth:`qkv.indexes.Index.neighbours`: best first, −1 and ``-inf`` for none. A key of
-        zeros, of which the encoder understood nothing, has no neighbours.
-    """
-    asked = index.vectors(rows) if queries is None else queries
-    indices, scores = _without(rows, *index.neighbours(asked, NEAR + 1))
-    blank = ~asked.any(axis=1)
-    indices[blank], scores[blank] = -1, -np.inf
-    return indices, scores
-
-
-def _without(rows: Integers, indices: Integers, scores: Floats) -> tuple[Integers, Floats]:
-    """Leave out each row's own record; where it was not among the nearest, the last of them."""
-    own = indices == rows[:, None]
-    if not indices.shape[1]:
-        return indices, scores
-    own[~own.any(axis=1), -1] = True
-    shape = len(indices), indices.shape[1] - 1
-    return indices[~own].reshape(shape), scores[~own].reshape(shape)
-
-
 def fit_intervals(scores: Floats, values: Floats, targets: Floats) -> Intervals:
     """Learn from records that were left out.
 
@@ -381,7 +311,7 @@ def fit_intervals(scores: Floats, values: Floats, targets: Floats) -> Intervals:
     residuals = length(targets - blends)
     unit = _unit(targets)
     logs = _logs(distances(weights, values, blends, there), unit)
-    enough = len(targets) >= _ENOUGH
+    enough = len(targets) >= ENOUGH
     coefficients = _likeliest(logs, residuals / unit) if enough else _PRIOR
     scales = _scales(logs, coefficients, unit)
     floor = enough and targets.ndim == 1 and bool((targets >= 0).all())
@@ -416,7 +346,7 @@ def _choose(scores: Floats, there: Mask, values: Floats, targets: Floats) -> tup
     """
     last = scores[:, min(INNER, scores.shape[1]) - 1] if scores.size else np.zeros(0)
     step = _mean_gap(scores, last) or _mean_gap(scores, scores[:, -1] if scores.size else last)
-    if len(targets) < _ENOUGH:
+    if len(targets) < ENOUGH:
         return (step * _TEMPERATURE or float("inf")), Blend.MEAN
     best, chosen = np.inf, (float("inf"), Blend.MEAN)
     blends = tuple(Blend) if targets.ndim == 1 else (Blend.MEAN,)

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from qkv.attention import size_temperature
+from qkv.calibration.believing import Imagining
 from qkv.calibration.evidence import Evidence
-from qkv.calibration.imagining import Imagining
 from qkv.calibration.intervals import Intervals
 from qkv.calibration.logistic import Logistic
-from qkv.types import Floats, Integers
+from qkv.errors import InputError
+from qkv.types import Attention, Floats, Integers, Origin
 from qkv.values import Kind
 
 __all__ = ["SCORES", "UNANSWERABLE", "Calibration", "Reliability", "Verdict", "prior"]
@@ -192,6 +193,23 @@ class Calibration:
         ]
         return kept[-1] if kept else float("inf")
 
+    def sure(self, answer: Attention, max_wrong: float) -> bool:
+        """Whether an answer is sure enough for a budget of wrong ones, a share 0 … 1.
+
+        Raises
+        ------
+        InputError
+            If the answer's probabilities are not calibrated.
+        """
+        if answer.origin is Origin.EXACT:
+            return True
+        if not answer.calibrated:
+            raise InputError(
+                "max_wrong needs calibrated answers: leave temperature, null and imagination to "
+                "the store, and use the cosine metric"
+            )
+        return answer.confidence >= self.threshold(max_wrong)
+
     def to_json(self) -> str:
         """Text to keep in the file."""
         intervals = {str(kind): known.as_json() for kind, known in self.intervals.items()}
@@ -207,18 +225,20 @@ class Calibration:
             if saved["form"] != _FORM:
                 return None
             nearest, prototype = map(float, saved["heads"])
+            if not 0 < nearest + prototype < np.inf:
+                return None
             return cls(
                 int(saved["records"]),
                 int(saved["questions"]),
                 float(saved["unanswerable"]),
                 (nearest, prototype),
-                _logistic(saved["right"]),
-                _logistic(saved["answerable"]),
+                _logistic(saved["right"], _RIGHT),
+                _logistic(saved["answerable"], _ANSWERABLE),
                 _reliability(saved["reliability"]),
                 {Kind(k): Intervals.from_json(v) for k, v in saved["intervals"].items()},
                 None if saved["imagining"] is None else Imagining.from_json(saved["imagining"]),
             )
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             return None
 
 
@@ -231,8 +251,11 @@ def _reliability(saved: dict[str, Any]) -> Reliability:
     return Reliability(thresholds, errors, bounds, answered, bins, ece, auroc, accuracy)
 
 
-def _logistic(saved: dict[str, Any]) -> Logistic:
-    return Logistic(tuple(map(float, saved["coefficients"])), float(saved["intercept"]))
+def _logistic(saved: dict[str, Any], like: Logistic) -> Logistic:
+    coefficients = tuple(map(float, saved["coefficients"]))
+    if len(coefficients) != len(like.coefficients):
+        raise ValueError(coefficients)
+    return Logistic(coefficients, float(saved["intercept"]))
 
 
 def features(evidence: Evidence, logits: Floats) -> tuple[Integers, Floats]:

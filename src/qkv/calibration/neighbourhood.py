@@ -1,4 +1,4 @@
-"""The records nearest to a query: their blend, and how far their values lie from it."""
+"""The records nearest to a query: which, their blend, and how far their values lie from it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,35 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from qkv.types import Floats
+from qkv.indexes import Index
+from qkv.types import Floats, Integers
 
-__all__ = ["INNER", "NEAR", "Blend", "Mask", "attention", "blended", "distances", "length"]
+__all__ = [
+    "ENOUGH",
+    "INNER",
+    "NEAR",
+    "Blend",
+    "Mask",
+    "attention",
+    "blended",
+    "distances",
+    "leave_one_out",
+    "length",
+    "sample",
+]
 
 #: Records near a query that its estimate is made from.
 NEAR = 50
 #: Those of them in the inner circle.
 INNER = 10
+#: Records left out, at most.
+_SAMPLE = 4000
+#: Those from which on choices are made by their residuals: with 100, intervals of 90 % hold 88 %.
+ENOUGH = 150
+#: Multiplications that leaving out may take: about a second of one core.
+_WORK = 4e10
+#: Numbers that the neighbours' values may be: 80 MB of them.
+_ROOM = 1e7
 
 Mask: TypeAlias = NDArray[np.bool_]
 
@@ -110,3 +131,63 @@ def _sums(apart: Floats) -> Floats:
     sums: Floats = np.add.reduceat(apart, (0, INNER), axis=1)
     sums[:, 1] += sums[:, 0]
     return sums
+
+
+def sample(n: int, d: int, *, width: int = 1, seed: int = 0) -> Integers:
+    """Rows to leave out, one by one: all of a small store, as many as a second allows of a large.
+
+    Parameters
+    ----------
+    n, d : int
+        Records, and dimensions of their keys.
+    width : int
+        Dimensions of their values, if those are vectors.
+    seed : int
+
+    Returns
+    -------
+    array (m,), int64
+        Ascending. 4,000 at most; 711 of 100,000 keys of 562 dimensions, but never fewer than 150.
+    """
+    affordable = min(_SAMPLE, int(_WORK / max(1, n * d)), int(_ROOM / (NEAR * width)))
+    count = min(n, max(ENOUGH, affordable))
+    if count == n:
+        return np.arange(n)
+    rows: Integers = np.sort(np.random.default_rng(seed).choice(n, count, replace=False))
+    return rows
+
+
+def leave_one_out(
+    index: Index, rows: Integers, queries: Floats | None = None
+) -> tuple[Integers, Floats]:
+    """Find the records nearest to some of them, each hidden from its own search.
+
+    Parameters
+    ----------
+    index : Index
+    rows : array (m,), int64
+        Which records to leave out.
+    queries : array (m, d), optional
+        The same records prepared as queries; by default the keys themselves.
+
+    Returns
+    -------
+    indices, scores : array (m, ≤ 50)
+        As of :meth:`qkv.indexes.Index.neighbours`: best first, −1 and ``-inf`` for none. A key of
+        zeros, of which the encoder understood nothing, has no neighbours.
+    """
+    asked = index.vectors(rows) if queries is None else queries
+    indices, scores = _without(rows, *index.neighbours(asked, NEAR + 1))
+    blank = ~asked.any(axis=1)
+    indices[blank], scores[blank] = -1, -np.inf
+    return indices, scores
+
+
+def _without(rows: Integers, indices: Integers, scores: Floats) -> tuple[Integers, Floats]:
+    """Leave out each row's own record; where it was not among the nearest, the last of them."""
+    own = indices == rows[:, None]
+    if not indices.shape[1]:
+        return indices, scores
+    own[~own.any(axis=1), -1] = True
+    shape = len(indices), indices.shape[1] - 1
+    return indices[~own].reshape(shape), scores[~own].reshape(shape)

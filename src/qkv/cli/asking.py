@@ -87,7 +87,7 @@ def query(
         )
         candidates = [] if attention.origin == "nothing" else list(attention.candidates)
         if candidates and max_wrong is not None:
-            candidates = candidates[:1] if db._reader.sure(attention, max_wrong) else []
+            candidates = candidates[:1] if db.calibration.sure(attention, max_wrong) else []
     if as_json:
         answers = [_candidate(found) for found in candidates]
         write(to_json({"query": text, "answers": answers, "calibrated": probable(attention)}))

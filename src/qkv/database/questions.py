@@ -74,7 +74,7 @@ class Questions:
         if attention.origin is Origin.NOTHING:
             return []
         if max_wrong is not None:
-            sure = self._reader.sure(attention, check_share(max_wrong, "max_wrong"))
+            sure = self.calibration.sure(attention, check_share(max_wrong, "max_wrong"))
             return [attention.value] if sure else []
         return [candidate.value for candidate in attention.candidates]
 

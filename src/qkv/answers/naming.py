@@ -1,0 +1,111 @@
+"""Naming: from numbers of rows and values to the keys and values that a reader knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+
+import numpy as np
+
+from qkv.answers.asking import Answered, Found
+from qkv.attention import Read
+from qkv.judging import Judged
+from qkv.snapshot import Snapshot
+from qkv.tables import Tables
+from qkv.types import Attention, Candidate, Floats, Value, Weight
+
+__all__ = ["SHOWN", "named"]
+
+#: Records that an answer names.
+SHOWN = 10
+#: What is left of 1 by float32's rounding is no weight.
+_ROUNDING = 1e-6
+
+
+def named(
+    snapshot: Snapshot,
+    tables: Tables,
+    queries: Sequence[str | Floats],
+    read: Read,
+    answered: list[Answered],
+    temperature: float,
+    judged: Judged | None,
+) -> list[Attention]:
+    """Look up the keys of what was found, and the values.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    tables : Tables
+        Of the same store.
+    queries : sequence of str or array
+    read : Read
+    answered : list of Answered
+    temperature : float
+    judged : Judged or None
+
+    Returns
+    -------
+    list of Attention
+        One for each query.
+    """
+    warnings = {} if judged is None else judged.warnings
+    shown = read.indices[:, :SHOWN]
+    rows = np.maximum(shown, 0)
+    records = snapshot.records[rows]
+    numbers = rows if snapshot.groups.ids is None else snapshot.groups.ids[rows]
+    keys = tables.keys(np.unique(records).tolist())
+    value: Callable[[int], Value] = cache(snapshot.distinct.__getitem__)
+    answers = []
+    for i, (query, (found, output, _)) in enumerate(zip(queries, answered, strict=True)):
+        # A record that was deleted since the snapshot has no key any more.
+        seen = [
+            (keys[record], id, weight, score)
+            for row, record, id, weight, score in zip(
+                shown[i].tolist(),
+                records[i].tolist(),
+                numbers[i].tolist(),
+                read.weights[i].tolist(),
+                read.scores[i].tolist(),
+                strict=False,
+            )
+            if row >= 0 and record in keys
+        ]
+        speaking: dict[int, list[str]] = {-1: [key for key, _, _, _ in seen]}
+        for key, id, _, _ in seen:
+            speaking.setdefault(id, []).append(key)
+        null = float(read.null[i])
+        rest = 1.0 - null - sum(weight for _, _, weight, _ in seen)
+        candidate = partial(_candidate, value=value, speaking=speaking, number=i, said=warnings)
+        answers.append(
+            Attention(
+                query=query,
+                candidates=tuple(map(candidate, found)),
+                weights=tuple(Weight(key, value(id), w, score) for key, id, w, score in seen),
+                rest=rest if rest > _ROUNDING else 0.0,
+                null=null,
+                temperature=temperature,
+                output=output,
+                calibrated=judged is not None,
+            )
+        )
+    return answers
+
+
+def _candidate(
+    found: Found,
+    *,
+    value: Callable[[int], Value],
+    speaking: Mapping[int, list[str]],
+    number: int,
+    said: Mapping[tuple[int, int], tuple[str, ...]],
+) -> Candidate:
+    return Candidate(
+        found.value if found.id < 0 else value(found.id),
+        found.probability,
+        found.origin,
+        tuple(speaking.get(found.id, ())),  # all, for an imagined one
+        found.spread,
+        found.interval,
+        said.get((number, found.id), ()),
+    )
