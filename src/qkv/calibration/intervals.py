@@ -134,6 +134,7 @@ class Intervals:
     Twenty records, whose values grow along a line:
 
     >>> import numpy as np
+    >>> from qkv.calibration.neighbourhood import leave_one_out, sample
     >>> from qkv.indexes import FlatIndex
     >>> keys = np.column_stack((np.linspace(0.5, 1, 20), np.ones(20)))
     >>> keys = (keys / np.linalg.norm(keys, axis=1, keepdims=True)).astype(np.float32)
