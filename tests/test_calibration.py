@@ -14,7 +14,7 @@ from qkv import Database, Origin
 from qkv.calibration import NEAR, Calibration, Store, calibrate, gather, prior
 from qkv.calibration.background import TEXTS, background
 from qkv.calibration.evidence import CANDIDATES, Evidence
-from qkv.encoders import resolve
+from qkv.encoders import HashingEncoder, HeadsEncoder, resolve
 from qkv.errors import InputError
 from qkv.indexes import FlatIndex
 from qkv.prototypes import Prototypes
@@ -271,6 +271,38 @@ def test_a_file_with_a_spoilt_calibration_is_calibrated_anew(
         assert db.attend(made.centres[0]).calibrated
         row = db._tables.one("SELECT value FROM settings WHERE name = 'calibration'")
         assert Calibration.from_json(json.loads(row[0])["calibration"]) == good
+
+
+class Topics:
+    """Says what a text is about: its first letter."""
+
+    fingerprint = "topics"
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        return np.eye(26, dtype=np.float32)[[ord(text[0]) - ord("a") for text in texts]]
+
+
+def test_a_head_that_knows_nothing_of_a_store_counts_less() -> None:
+    heads = HeadsEncoder([(HashingEncoder(64), 0.9), (Topics(), 0.1)])
+    rng = np.random.default_rng(0)
+    words = [f"{'abcdefgh'[i % 8]}{rng.integers(1 << 30)}" for i in range(240)]
+    db = Database(encoder=heads, lexicon=None)
+    db.update((word, word[0].upper()) for word in words[:160])
+    known = db.calibrate()
+    (size, less), (other, more) = known.scales
+    assert (size, other) == (64, 26)
+    assert less < 1 < more
+    assert 0.9 * less + 0.1 * more == pytest.approx(1)
+    assert Calibration.from_json(known.to_json()) == known
+    answers = db.attend(words[160:])
+    fitted = [a.value == word[0].upper() for a, word in zip(answers, words[160:], strict=True)]
+    assert np.mean(fitted) == 1
+    alike = db.attend("ax")
+    assert sum(w.weight for w in alike.weights) + alike.rest + alike.null == pytest.approx(1)
+
+
+def test_heads_that_are_as_good_as_they_are_stay_so(made: Made) -> None:
+    assert made.database().calibrate().scales == ()
 
 
 def test_it_happens_by_itself_when_the_store_has_grown(made: Made) -> None:

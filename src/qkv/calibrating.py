@@ -25,6 +25,7 @@ from qkv.calibration import (
     strangers,
 )
 from qkv.calibration.believing import Imagining
+from qkv.calibration.heads import Scales
 from qkv.errors import Closed, DiskFull, Locked, ReadOnlyFile
 from qkv.judging import fit_intervals
 from qkv.snapshot import Snapshot
@@ -35,8 +36,8 @@ from qkv.values import Kind
 
 __all__ = ["Calibrating"]
 
-#: Records up to which a read calibrates: half a second.
-AT_ONCE = 5_000
+#: Records up to which a read calibrates: a second, where nothing else runs.
+AT_ONCE = 2_000
 #: A store is calibrated again when so many records, or this share of them, have changed.
 _CHANGED, _SHARE = 20, 0.5
 _SETTING = "calibration"
@@ -133,14 +134,21 @@ class Calibrating:
         if encoder is not None:
             outside = strangers(encoder, dimension)
         store = Store(
-            snapshot.index, snapshot.group_ids(), snapshot.counts, self.background(), outside
+            snapshot.index,
+            snapshot.group_ids(),
+            snapshot.counts,
+            self.background(),
+            outside,
+            self._space.heads(),
         )
         calibration = calibrate(store, records=len(snapshot), unanswerable=self.unanswerable)
         return replace(
-            calibration, intervals=fit_intervals(snapshot), imagining=self._imagining(snapshot)
+            calibration,
+            intervals=fit_intervals(snapshot, calibration.scales),
+            imagining=self._imagining(snapshot, calibration.scales),
         )
 
-    def _imagining(self, snapshot: Snapshot) -> Imagining | None:
+    def _imagining(self, snapshot: Snapshot, scales: Scales) -> Imagining | None:
         if not len(snapshot.distinct.of_kind(Kind.TEXT, snapshot.groups.width)):
             return None
         meanings = self._meanings()
@@ -148,7 +156,7 @@ class Calibrating:
             return None
         space = self._space
         queries = None if space.encoder is None else lambda q: space.prepared(space.queries(q))
-        return imagining(snapshot, meanings, self._tables.keys, queries)
+        return imagining(snapshot, meanings, self._tables.keys, queries, scales)
 
     def _saved(self, calibration: Calibration, version: int) -> str:
         return json.dumps({"version": version, "calibration": calibration.to_json()})

@@ -14,6 +14,7 @@ import numpy as np
 from qkv.attention import Read
 from qkv.calibration import NEAR, Calibration, Evidence, Verdict, gather
 from qkv.calibration.believing import Imagining
+from qkv.calibration.heads import Scales, weigh
 from qkv.calibration.intervals import Estimates, Intervals
 from qkv.calibration.intervals import fit_intervals as fit
 from qkv.calibration.neighbourhood import leave_one_out, sample
@@ -100,7 +101,16 @@ def judge(
     """
     groups = _groups(snapshot, read.indices)
     counts, sums = snapshot.held(among)
-    evidence = gather(queries, read.indices, read.scores, groups, counts, sums, background)
+    evidence = gather(
+        queries,
+        read.indices,
+        read.scores,
+        groups,
+        counts,
+        sums,
+        background,
+        scales=calibration.scales,
+    )
     verdict = calibration.judge(evidence)
     contradiction, warnings = _contradictions(snapshot, tables, texts, evidence, verdict)
     if warnings:
@@ -152,7 +162,7 @@ def _contradictions(
 # ── numbers and vectors ──────────────────────────────────────────────────────────────────────────
 
 
-def fit_intervals(snapshot: Snapshot, seed: int = 0) -> dict[Kind, Intervals]:
+def fit_intervals(snapshot: Snapshot, scales: Scales = (), seed: int = 0) -> dict[Kind, Intervals]:
     """Learn how far off blends are, by leaving out records with numbers, and with vectors."""
     known = {}
     for kind in (Kind.NUMBER, Kind.VECTOR):
@@ -163,7 +173,8 @@ def fit_intervals(snapshot: Snapshot, seed: int = 0) -> dict[Kind, Intervals]:
         rows = live[np.isin(_groups(snapshot, live), ids)]
         width = 1 if kind is Kind.NUMBER else _values(snapshot, kind, ids[:1]).shape[1]
         chosen = rows[sample(len(rows), snapshot.index.dimension, width=width, seed=seed)]
-        indices, scores = leave_one_out(snapshot.index, chosen)
+        asked = weigh(snapshot.index.vectors(chosen), scales)
+        indices, scores = leave_one_out(snapshot.index, chosen, asked)
         scores, values = _valued(snapshot, kind, _groups(snapshot, indices), indices, scores)
         known[kind] = fit(scores, values, _values(snapshot, kind, _groups(snapshot, chosen)))
     return known

@@ -268,7 +268,7 @@ class Reader:
         vectors = self._space.queries(queries)
         prepared = self._space.prepared(vectors)
         part = snapshot.index.partial(
-            prepared,
+            prepared if calibration is None else calibration.weigh(prepared),
             values,
             temperature=temperature,
             k=max(SHOWN, top_k or 0) if calibration is None else NEAR,

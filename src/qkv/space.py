@@ -18,6 +18,7 @@ from qkv.encoders import (
     DEFAULT,
     CachedEncoder,
     Encoder,
+    HeadsEncoder,
     Progress,
     check_text,
     costly,
@@ -96,6 +97,11 @@ class Space:
                 f"metric=, or copy it: Database(path='copy.qkv', "
                 f"metric={str(self.metric)!r}).update(old)"
             )
+
+    def heads(self) -> tuple[tuple[int, float], ...]:
+        """Columns and weight of each of the encoder's heads; empty if it is a single one."""
+        encoder = self.encoder
+        return encoder.parts() if isinstance(encoder, HeadsEncoder) else ()
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────
 

@@ -13,6 +13,7 @@ from qkv.answers.meanings import Meanings
 from qkv.answers.words import forget_asked, related, shared
 from qkv.attention import Read, product
 from qkv.calibration.believing import Imagining
+from qkv.calibration.heads import Scales, weigh
 from qkv.calibration.hidden import FREQUENT, Records, Strangers, directions, guesses, shares
 from qkv.calibration.imagining import fit_imagining
 from qkv.ranking import top_k
@@ -35,6 +36,7 @@ def imagining(
     meanings: Meanings,
     keys: Callable[[list[int]], dict[int, str]],
     queries: Callable[[list[str]], Floats] | None,
+    scales: Scales = (),
 ) -> Imagining | None:
     """Learn how a store imagines: :mod:`qkv.calibration.imagining`.
 
@@ -46,6 +48,8 @@ def imagining(
         Keys of records by id.
     queries : callable or None
         Prepares texts as queries; None for a store whose queries are vectors.
+    scales : Scales
+        How much each of the encoder's heads counts.
 
     Returns
     -------
@@ -69,7 +73,7 @@ def imagining(
     lexicon = meanings.lexicon
     records = Records(
         vectors,
-        vectors,
+        weigh(vectors, scales),
         lexicon.embed(texts),
         meanings.vectors(snapshot, ids, "cosine")[held],
         lexicon.places(texts),
@@ -81,7 +85,7 @@ def imagining(
         common = min(_COMMON, len(lexicon))
         chosen = rng.choice(common, min(_STRANGERS, common), replace=False)
         words = [lexicon.words[place] for place in chosen.tolist()]
-        strangers = Strangers(queries(words), lexicon.embed(words), chosen)
+        strangers = Strangers(weigh(queries(words), scales), lexicon.embed(words), chosen)
     return fit_imagining(records, lexicon, strangers)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qkv.attention import product
+from qkv.calibration.heads import Scales, weigh
 from qkv.types import Floats, Integers
 
 __all__ = ["CANDIDATES", "NEAR", "Evidence", "gather"]
@@ -83,13 +84,14 @@ def gather(
     sums: Callable[[Integers], Floats],
     background: Floats,
     without: Integers | None = None,
+    scales: Scales = (),
 ) -> Evidence:
     """Look at the records near each query.
 
     Parameters
     ----------
     queries : array (m, d)
-        Prepared queries.
+        Prepared queries, whose heads count as the encoder has it.
     indices, scores : array (m, k)
         Rows of the nearest records, best first, −1 for none, and their scores.
     groups : array (m, k), int64
@@ -102,6 +104,8 @@ def gather(
         See :func:`qkv.calibration.background.background`.
     without : array (m,), int64, optional
         Number of a value from which the query itself, as one of its keys, is left out.
+    scales : Scales
+        How much each head counts in the scores.
 
     Returns
     -------
@@ -118,8 +122,10 @@ def gather(
     rows, places = np.nonzero(held > 1)
     if len(rows):
         wanted, which = np.unique(values[rows, places], return_inverse=True)
-        totals = sums(wanted)[which]
-        asked = queries[rows]
+        # Half of each factor to the query and half to the keys: so are lengths weighed, too.
+        halves = tuple((size, float(np.sqrt(factor))) for size, factor in scales)
+        totals = weigh(sums(wanted), halves)[which]
+        asked = weigh(queries, halves)[rows]
         totals = totals - np.where(own[rows, places][:, None], asked, 0)
         lengths = np.sqrt(np.einsum("ij,ij->i", totals, totals))
         prototype[rows, places] = np.einsum("ij,ij->i", asked, totals) / np.maximum(lengths, 1e-9)
@@ -128,7 +134,7 @@ def gather(
         nearest.astype(np.float64),
         prototype,
         held,
-        product(queries, background),
+        product(weigh(queries, scales), background),
         np.where(values >= 0, np.take_along_axis(indices, np.maximum(columns, 0), 1), -1),
     )
 

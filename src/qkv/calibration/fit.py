@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from qkv.attention import softmax
 from qkv.calibration.evidence import Evidence
+from qkv.calibration.heads import Scales, fit_scales
 from qkv.calibration.leaving import FEW_VALUES, Questions, Store, ask
 from qkv.calibration.logistic import fit_choice, fit_logistic
 from qkv.calibration.model import (
@@ -25,6 +27,10 @@ __all__ = ["FEWEST", "calibrate", "fit", "reliability"]
 #: Questions asked of a store, at most, and what is spent on them: multiplications, where ranking a
 #: score costs as much as so many.
 _QUESTIONS = 4000
+#: Those that the weights of the encoder's heads are fitted to.
+_FEW_QUESTIONS = 200
+#: A likelihood below this tells of a mistake in the store, not of its heads.
+_LEAST = 1e-4
 _WORK, _RANKING = 2e11, 300
 #: Fewest records that share their value with another for a store to be asked at all.
 FEWEST = 20
@@ -73,9 +79,33 @@ def calibrate(
     most = int(min(_QUESTIONS, max(200, _WORK / work)))
     if len(shared) > most:
         shared = np.sort(rng.choice(shared, most, replace=False))
+    store = replace(store, scales=_fit_scales(store, shared, seed))
     questions = ask(store, shared, rng)
     fitted = fit(questions, records=records, unanswerable=unanswerable)
-    return replace(fitted, reliability=_held_out(questions, fitted, rng))
+    return replace(fitted, scales=store.scales, reliability=_held_out(questions, fitted, rng))
+
+
+def _fit_scales(store: Store, rows: Integers, seed: int) -> Scales:
+    """How much each of the encoder's heads shall count."""
+    if len(store.heads) < 2:
+        return ()
+    few = min(_FEW_QUESTIONS, len(rows))
+    rows = rows[np.arange(few) * len(rows) // few]
+    start = prior(len(store.index), UNANSWERABLE).heads
+
+    def likelihood(scales: Scales) -> float:
+        questions = ask(replace(store, scales=scales), rows, np.random.default_rng(seed))
+        evidence = questions.answerable
+        heads = _fit_heads(evidence, questions.truth, start)
+        shares = heads[0] * evidence.nearest + heads[1] * evidence.prototype
+        shares = np.where(
+            evidence.values >= 0, shares + np.log(np.maximum(evidence.counts, 1)), -np.inf
+        )
+        shares = softmax(shares, 1.0)[0]
+        right = (shares * (evidence.values == questions.truth[:, None])).sum(axis=1)
+        return float(np.log(np.maximum(right, _LEAST)).sum())
+
+    return fit_scales(likelihood, store.heads)
 
 
 def _held_out(questions: Questions, fitted: Calibration, rng: np.random.Generator) -> Reliability:

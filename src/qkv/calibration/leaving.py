@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from qkv.attention import product
 from qkv.calibration.evidence import NEAR, Evidence, gather
+from qkv.calibration.heads import Heads, Scales, weigh
 from qkv.indexes import Index
 from qkv.prototypes import all_sums
 from qkv.ranking import improve
@@ -47,6 +48,10 @@ class Store:
     background : array (d,)
     strangers : array (s, d)
         Prepared queries that no store in particular answers.
+    heads : Heads
+        Of the encoder; empty if it is a single one.
+    scales : Scales
+        How much each counts in questions.
     """
 
     index: Index
@@ -54,6 +59,8 @@ class Store:
     counts: Integers
     background: Floats
     strangers: Floats
+    heads: Heads = ()
+    scales: Scales = ()
 
 
 @dataclass(frozen=True)
@@ -111,7 +118,9 @@ def ask(store: Store, rows: Integers, rng: np.random.Generator) -> Questions:
     held = live[place[store.groups[live]] >= 0]
     totals = all_sums(store.index, held, place[store.groups[held]], len(repeated))
     hidden = _hidden(totals, place[truth], rng)
-    without_record, without_value = _near(store, rows, queries, hidden, repeated)
+    without_record, without_value = _near(
+        store, rows, weigh(queries, store.scales), hidden, repeated
+    )
 
     def evidence(
         asked: Floats, found: tuple[Integers, Floats], without: Integers | None
@@ -126,10 +135,12 @@ def ask(store: Store, rows: Integers, rng: np.random.Generator) -> Questions:
             lambda values: totals[place[values]],
             store.background,
             without,
+            store.scales,
         )
 
     if len(repeated) < FEW_VALUES:
-        outside = store.strangers, store.index.neighbours(store.strangers, NEAR)
+        asked = weigh(store.strangers, store.scales)
+        outside = store.strangers, store.index.neighbours(asked, NEAR)
     else:
         outside = queries, without_value
     return Questions(truth, evidence(queries, without_record, truth), evidence(*outside, None))

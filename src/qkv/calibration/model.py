@@ -12,6 +12,7 @@ import numpy as np
 from qkv.attention import size_temperature
 from qkv.calibration.believing import Imagining
 from qkv.calibration.evidence import Evidence
+from qkv.calibration.heads import Scales, weigh
 from qkv.calibration.intervals import Intervals
 from qkv.calibration.logistic import Logistic
 from qkv.errors import InputError
@@ -34,7 +35,7 @@ SCORES = (0, 1, 3)
 #: Shares closer to 0 or 1 than this are as good as.
 _SURE = 1e-3
 #: Version of the saved form.
-_FORM = 1
+_FORM = 2
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,8 @@ class Calibration:
         How far off blends of numbers, and of vectors, are.
     imagining : Imagining or None
         How words are imagined; None for a store that does not.
+    scales : Scales
+        How much each of the encoder's heads counts here; empty: as the encoder has it.
     """
 
     records: int
@@ -124,6 +127,11 @@ class Calibration:
     reliability: Reliability = field(default_factory=Reliability)
     intervals: Mapping[Kind, Intervals] = field(default_factory=dict)
     imagining: Imagining | None = None
+    scales: Scales = ()
+
+    def weigh(self, queries: Floats) -> Floats:
+        """Let each of the encoder's heads count in prepared queries (m, d) as it shall."""
+        return weigh(queries, self.scales)
 
     @property
     def asked(self) -> bool:
@@ -237,6 +245,7 @@ class Calibration:
                 _reliability(saved["reliability"]),
                 {Kind(k): Intervals.from_json(v) for k, v in saved["intervals"].items()},
                 None if saved["imagining"] is None else Imagining.from_json(saved["imagining"]),
+                tuple((int(size), float(factor)) for size, factor in saved["scales"]),
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             return None

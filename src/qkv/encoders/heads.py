@@ -67,6 +67,11 @@ class HeadsEncoder:
         """The same for queries, where a head encodes them otherwise than keys."""
         return self._beside([encode_queries(encoder, texts) for encoder in self.encoders])
 
+    def parts(self) -> tuple[tuple[int, float], ...]:
+        """Columns and weight of each head, in the order in which they stand in a vector."""
+        sizes = [encode_all(encoder, ["a"]).shape[1] for encoder in self.encoders]
+        return tuple(zip(sizes, self.weights, strict=True))
+
     def _beside(self, parts: list[Floats]) -> Floats:
         scaled = [math.sqrt(w) * part for w, part in zip(self.weights, parts, strict=True)]
         return np.hstack(scaled).astype(np.float32, copy=False)
