@@ -3,7 +3,8 @@
 The energy of foods from their short descriptions (USDA SR, 8,194 foods). Four fifths are stored,
 the others are asked, five times. How near the blends come, beside scikit-learn on the same vectors,
 and whether the intervals hold what they claim, overall and where it is hard. Every
-number that is fitted is fitted on the stored part. The *form* of the intervals (which distances the
+number that is fitted is fitted on the stored part. One of the splits is also asked through
+:class:`qkv.Database`. The *form* of the intervals (which distances the
 scale looks at, five bins) was chosen on protein, fat and carbohydrates of the same foods, of which
 energy is nearly a sum: what it says of that choice is not independent. Writes
 results/kcal.{md,json}.
@@ -20,6 +21,7 @@ import math
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,12 +34,14 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.neighbors import KNeighborsRegressor
 
+from qkv import Attention, Database
 from qkv.attention import attend, size_temperature
 from qkv.calibration.intervals import Estimates, Intervals, fit_intervals
 from qkv.calibration.neighbourhood import INNER, NEAR, leave_one_out, sample
 from qkv.encoders import encode_all
 from qkv.indexes import FlatIndex
-from qkv.types import Floats, Integers
+from qkv.judging import LEVEL
+from qkv.types import Candidate, Floats, Integers, Origin
 
 ENCODERS = ("glove+use", "use", "transformer")
 SEEDS = range(5)
@@ -71,12 +75,14 @@ def main() -> None:
     if missing([FOOD]):
         sys.exit(f"{DATA / FOOD} is not there: set QKV_DATA; see README.md")
     texts, energies = zip(*foods(), strict=True)
-    tables = []
+    tables, vectors_of = [], {}
     for encoder in options.encoders:
-        vectors = encode_all(remembering(encoder), list(texts))
+        vectors = vectors_of[encoder] = encode_all(remembering(encoder), list(texts))
         for table in _study(encoder, vectors, np.array(energies)):
             print(table.markdown(), flush=True)
             tables.append(table)
+    tables.append(_database(options.encoders, texts, vectors_of, np.array(energies)))
+    print(tables[-1].markdown(), flush=True)
     if not options.no_write:
         title = "How much energy is in a food, from what it is called"
         study.write("kcal", title, tables, **{"scikit-learn": sklearn.__version__})
@@ -87,8 +93,7 @@ def _study(encoder: str, vectors: Floats, energies: Floats) -> tuple[Table, Tabl
     held: dict[tuple[float, str], list[tuple[float, ...]]] = defaultdict(list)
     chosen = set()
     for seed in SEEDS:
-        order = np.random.default_rng(seed).permutation(len(energies))
-        stored, asked = np.split(order, [round(SHARE * len(order))])
+        stored, asked = _rows(len(energies), seed)
         split = Split(vectors[stored], energies[stored], vectors[asked], energies[asked])
         intervals, estimates, residuals = _attended(split)
         chosen.add(f"τ = {intervals.temperature:.3f}, {intervals.blend}")
@@ -112,6 +117,12 @@ def _study(encoder: str, vectors: Floats, energies: Floats) -> tuple[Table, Tabl
             }.items():
                 held[level, name].append(_coverage(*claim, split.truth, third))
     return _estimates(encoder, errors, chosen), _intervals(encoder, held)
+
+
+def _rows(count: int, seed: int) -> list[Integers]:
+    """Foods to store and to ask."""
+    order = np.random.default_rng(seed).permutation(count)
+    return np.split(order, [round(SHARE * count)])
 
 
 def _attended(split: Split) -> tuple[Intervals, Estimates, Floats]:
@@ -213,6 +224,87 @@ def _intervals(encoder: str, held: dict[tuple[float, str], list[tuple[float, ...
          "mean width, kcal", "median width", "mean width, hard third"],
         rows,
     )  # fmt: skip
+
+
+# ── through Database ─────────────────────────────────────────────────────────────────────────
+
+
+def _database(
+    encoders: Sequence[str], texts: Sequence[str], vectors_of: dict[str, Floats], energies: Floats
+) -> Table:
+    """The first split, stored and asked as people would."""
+    stored, asked = _rows(len(texts), SEEDS[0])
+    rows: list[list[object]] = []
+    for name in encoders:
+        split = Split(
+            *(x for some in (stored, asked) for x in (vectors_of[name][some], energies[some]))
+        )
+        intervals, estimates, _ = _attended(split)
+        arrays = intervals.interval(estimates, LEVEL)
+        answers, new = _asked(name, [texts[i] for i in stored], split, [texts[i] for i in asked])
+        truth, third = split.truth[new], _thirds(split)[new]
+        rows.append(
+            [
+                name,
+                "arrays",
+                len(new),
+                "",
+                "",
+                *_told(estimates.values[new], (arrays[0][new], arrays[1][new]), truth, third),
+            ]
+        )
+        blends = [_blend(answer) for answer in answers]
+        values = np.array([one.value for one in blends])
+        ends = np.array([one.interval for one in blends]).T
+        first = np.mean([a.candidates[0] == one for a, one in zip(answers, blends, strict=True)])
+        nothing = np.mean([answer.origin is Origin.NOTHING for answer in answers])
+        rows.append(
+            [
+                name,
+                "through Database",
+                len(new),
+                float(first),
+                float(nothing),
+                *_told(values, (ends[0], ends[1]), truth, third),
+            ]
+        )
+    return Table(
+        "The same through Database",
+        f"The first split alone: {len(stored):,} foods given to `qkv.Database`, which is "
+        "calibrated, and those of the others that are not stored under the same name asked with "
+        "`attend`. The value is that of the candidate that has an interval; *first*: how often it "
+        "is `candidates[0]`; *NOTHING*: how often the answer is that nothing is here. Intervals "
+        f"of {LEVEL:.0%}; arrays: what the tables above are made of, for the same foods.",
+        ["encoder", "", "asked", "first", "NOTHING", "mean absolute error, kcal", "inside",
+         "easy third", "middle third", "hard third", "mean width, kcal"],
+        rows,
+    )  # fmt: skip
+
+
+def _asked(
+    encoder: str, keys: list[str], split: Split, queries: list[str]
+) -> tuple[list[Attention], Integers]:
+    """Answers to the queries that are no stored key, and which these are."""
+    with Database(encoder=remembering(encoder)) as db:
+        db.update(zip(keys, split.values.tolist(), strict=True))
+        db.calibrate()
+        new = np.array([i for i, query in enumerate(queries) if query not in db])
+        return db.attend([queries[i] for i in new]), new
+
+
+def _blend(answer: Attention) -> Candidate:
+    return next(one for one in answer.candidates if one.interval is not None)
+
+
+def _told(
+    values: Floats, ends: tuple[Floats, Floats], truth: Floats, third: Integers
+) -> list[object]:
+    inside = _coverage(*ends, truth, third)
+    return [
+        f"{_errors(values, truth)[0]:.1f}",
+        *(f"{x:.1%}" for x in inside[:4]),
+        f"{inside[4]:.0f}",
+    ]
 
 
 if __name__ == "__main__":

@@ -18,9 +18,11 @@ import gzip
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from datasets import DATA
@@ -29,21 +31,24 @@ from encoded import remembering
 from measure import Quiet
 from study import SEED, write
 
+from qkv import Attention, Database, Origin, judging
 from qkv.calibration.logistic import Logistic, fit_logistic
 from qkv.encoders import encode_all
-from qkv.guard import FEATURES, PENALTY, conflicts, features
+from qkv.guard import FEATURES, PENALTY, against, conflicts, features
 from qkv.guard.conflicts import _compared
 from qkv.guard.reading import read
 from qkv.types import Floats
 
 ENCODERS = ("glove+use", "use", "transformer")
 BUDGETS = (0.01, 0.05, 0.10)
-WAYS = ("cosine", "cosine + guard, fitted", "cosine + guard, shipped")
+WAYS = ("cosine", "cosine + guard, fitted", "cosine + guard, shipped", "cosine + named conflicts")
 PAWS = ("dev-en", "dev-de", "dev-es", "dev-fr", "dev-ja", "dev-ko", "dev-zh",
         "test-de.labelled", "test-zh.labelled")  # fmt: skip
 #: Each data set counts as so many examples when the shipped constants are fitted.
 COUNT = 300
 ROUNDS = 5
+#: Share of unanswerable questions that a store is told, None for its default, and with the guard?
+STORES = ((None, True), (0.5, True), (0.5, False))
 #: How firmly coefficients of the guard stay at 0 without evidence.
 FIRM = 1.0
 
@@ -74,12 +79,14 @@ def main() -> None:
         return
     cosines = {(s.name, name): _cosines(s, name) for s in sets for name in ENCODERS}
     guards = {s.name: _guard(s) for s in sets}
+    named = {s.name: _named(s) for s in sets}
     fitted = penalties(sets, cosines, guards)
     print(dict(zip(FEATURES, fitted.round(2).tolist(), strict=True)))
     if options.fit:
         return
     tables = [
-        _served(sets, cosines, guards),
+        _served(sets, cosines, guards, named),
+        _database(sets),
         _coefficients(sets, cosines, guards, fitted),
         _kinds(sets),
         *_paraphrases(),
@@ -151,16 +158,24 @@ def _guard(look: Look) -> Floats:
     return np.array([features(asked, stored) for asked, stored in pairs])
 
 
-# ── the three ways ───────────────────────────────────────────────────────────────────────────
+def _named(look: Look) -> Floats:
+    """What the conflicts that are named add to a logit: what a store goes by."""
+    pairs = zip(look.asked, look.stored, strict=True)
+    return np.array([against(asked, stored)[0] for asked, stored in pairs])
 
 
-def _scores(way: str, look: Look, cosine: np.ndarray, guard: Floats) -> np.ndarray:
+# ── the ways ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _scores(way: str, look: Look, cosine: np.ndarray, guard: Floats, named: Floats) -> np.ndarray:
     """What is held against the threshold; everything is fitted on the tuning half."""
     if way == "cosine":
         return cosine
     alone = cosine[:, None]
     if way == "cosine + guard, shipped":
         return _fit(alone, look, 0).logit(alone) + guard @ np.array(PENALTY)
+    if way == "cosine + named conflicts":
+        return _fit(alone, look, 0).logit(alone) + named
     both = np.column_stack((alone, guard))
     return _fit(both, look, guard.shape[1]).logit(both)
 
@@ -225,14 +240,17 @@ def _auroc(scores: np.ndarray, same: np.ndarray) -> float:
 
 
 def _served(
-    sets: Sequence[Look], cosines: dict[tuple[str, str], np.ndarray], guards: dict[str, Floats]
+    sets: Sequence[Look],
+    cosines: dict[tuple[str, str], np.ndarray],
+    guards: dict[str, Floats],
+    named: dict[str, Floats],
 ) -> Table:
     rows = []
     for (name, encoder), cosine in cosines.items():
         look = next(s for s in sets if s.name == name)
         tuning, report = look.tuning, ~look.tuning
         for way in WAYS:
-            scores = _scores(way, look, cosine, guards[name])
+            scores = _scores(way, look, cosine, guards[name], named[name])
             row: list[Any] = [name, encoder, way, _auroc(scores[report], look.same[report])]
             for budget in BUDGETS:
                 bar = _threshold(scores[tuning], look.same[tuning], budget)
@@ -252,10 +270,68 @@ def _served(
         "threshold; in brackets, the share of wrong ones among all that pass. Thresholds and "
         "models come from the tuning halves: the lowest threshold that keeps the budget there. "
         "Fitted: logistic on the cosine and the guard's features. Shipped: logistic on the cosine "
-        "alone, plus `qkv.guard.PENALTY` for the features.",
+        "alone, plus `qkv.guard.PENALTY` for the features. Named conflicts: the same without "
+        "*replaced* and *added*, where `qkv.guard.against` names a conflict: what a store goes by.",
         ["data", "encoder", "score", "AUROC", *(f"≤ {budget:.0%} wrong" for budget in BUDGETS)],
         rows,
     )
+
+
+# ── through Database ─────────────────────────────────────────────────────────────────────────
+
+
+def _database(sets: Sequence[Look]) -> Table:
+    return Table(
+        "Through Database",
+        "One store of each report half: all its stored questions, each with a value of its own; "
+        "those that are asked and not stored are asked. The store knows nothing of the pairs. "
+        "*First*: of the pairs with the same answer, and of the others, how often the first "
+        "candidate is the other question's value. AUROC: of that value's probability, 0 where it "
+        "is no candidate. A budget: `query(q, max_wrong=…)`, share of the pairs with the same "
+        "answer that get one, and in brackets the share of wrong ones among all that are given, "
+        "where any value but the other question's is wrong. "
+        "Half of the questions have no answer in the store, but one word away: that is what "
+        "`calibrate(unanswerable=0.5)` tells it, and still not what the promise is made for.",
+        ["data", "encoder", "unanswerable", "guard", "asked", "first, same answer",
+         "first, other", "AUROC", *(f"max_wrong={budget}" for budget in BUDGETS)],
+        [
+            [look.name, encoder, told or "default", "yes" if guarded else "no",
+             *_asked(look, encoder, told, guarded)]
+            for look in sets
+            for encoder in ENCODERS
+            for told, guarded in STORES
+        ],
+    )  # fmt: skip
+
+
+def _asked(look: Look, encoder: str, told: float | None, guarded: bool) -> list[Any]:
+    pairs = np.flatnonzero(~look.tuning)
+    with Database(encoder=remembering(encoder), lexicon=None) as db:
+        db.update({look.stored[i]: _answer(look, i) for i in pairs})
+        known = db.calibrate(unanswerable=told)
+        pairs = np.array([i for i in pairs if look.asked[i] not in db])
+        silent = mock.patch.object(judging, "against", return_value=(0.0, ()))
+        with nullcontext() if guarded else silent:
+            answers = db.attend([look.asked[i] for i in pairs])
+    same = look.same[pairs]
+    first = np.array([a.value == _answer(look, i) for a, i in zip(answers, pairs, strict=True)])
+    scores = [_of(a, _answer(look, i)) for a, i in zip(answers, pairs, strict=True)]
+    row = [len(pairs), first[same].mean(), first[~same].mean(), _auroc(np.array(scores), same)]
+    cells = []
+    for budget in BUDGETS:
+        least = known.threshold(budget)
+        given = np.array([a.origin is Origin.RECALLED and a.confidence >= least for a in answers])
+        wrong = 1 - (first & same)[given].mean() if given.any() else 0.0
+        cells.append(f"{given[same].mean():.1%} ({wrong:.1%} wrong)")
+    return [*(x if isinstance(x, int) else float(x) for x in row), *cells]
+
+
+def _answer(look: Look, pair: int) -> str:
+    return f"answer to: {look.stored[pair]}"
+
+
+def _of(attention: Attention, value: str) -> float:
+    return next((c.probability for c in attention.candidates if c.value == value), 0.0)
 
 
 def _coefficients(

@@ -447,6 +447,11 @@ def _database(found: list[Outcome], products: list[Through], unseen: list[Throug
     held = np.mean([_product(ones) for _, ones in _grouped(unseen)], axis=0).tolist()
     rows.append(["mean, priors of the others alone", *means[:2], *held])
     rows.append(["all, priors of the others alone", "", "", "", "", *_product(unseen)[2:]])
+    arrays, right, recalled = (
+        np.concatenate([getattr(one, what) for one in ones]).astype(bool)
+        for ones, what in ((found, "right"), (unseen, "right"), (unseen, "recalled"))
+    )
+    lost = arrays & ~right
     return Table(
         "Completing relations, through Database",
         "The same halves and questions: `qkv.Database(half)` with all its defaults, and `attend`. "
@@ -455,7 +460,9 @@ def _database(found: list[Outcome], products: list[Through], unseen: list[Throug
         f"`candidates[0]` is a value that is stored. ECE and AUROC ({NOUNS} nouns) are those of "
         "`candidates[0].probability`. A store has the priors that qkv ships, fitted to other "
         "halves of all 14 relations; the last rows have those that were fitted to the other "
-        "relations, as the arrays have.",
+        f"relations, as the arrays have. With these {lost.sum()} of {len(lost):,} answers are "
+        f"right from arrays and wrong through Database, {(lost & recalled).sum()} of them because "
+        f"a stored value comes first; {(~arrays & right).sum()} are the other way round.",
         [
             "relation",
             "arrays: right",
