@@ -155,6 +155,7 @@ def test_alone_it_shows_help():
         "heatmap",
         "import",
         "export",
+        "compact",
         "demo",
     ]:
         assert command in result.output
@@ -173,6 +174,21 @@ def test_version():
 
 def test_an_unknown_command_is_a_usage_error():
     assert "No such command" in run("quer", code=2).stderr
+
+
+# ── compact ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_compact():
+    make({f"k{i}": "x" * 2000 for i in range(300)})
+    with qkv.Database(path="s.qkv") as db:
+        for i in range(299):
+            del db[f"k{i}"]
+    before = Path("s.qkv").stat().st_size
+    told = run("compact", "s.qkv")
+    assert Path("s.qkv").stat().st_size < before / 2
+    assert "every key is read" in told.stderr
+    assert run("get", "s.qkv", "k299").stdout.strip() == "x" * 2000
 
 
 # ── put, get, rm, ls, info ───────────────────────────────────────────────────────────────────
@@ -759,6 +775,7 @@ def test_json_of_info():
     assert size > 4096
     assert information == {
         "path": "s.qkv",
+        "derived_bytes": 0,
         "records": 14,
         "kinds": {"number": 6, "json": 6, "text": 1, "vector": 1},
         "metadata": 0,

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from qkv.attention import Dense, attend, unit
 from qkv.indexes import FlatIndex
+from qkv.indexes.near_far import NearFarIndex
 
-INDEXES = {"flat": FlatIndex}
+INDEXES = {"flat": FlatIndex, "near-far": NearFarIndex}
 
 
 def sphere(n, seed=0, dimension=8):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qkv.errors import InputError, RecordError, TextError, VectorError
-from qkv.values import Distinct, Kind, check_vector, from_stored, to_stored
+from qkv.values import Kind, check_vector, from_stored, to_stored
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
 numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -88,30 +88,3 @@ def test_a_list_that_holds_itself_is_refused():
 def test_a_vector_of_another_dimension_is_refused():
     with pytest.raises(VectorError, match="has 2 dimensions and this store's vectors have 3"):
         check_vector([1.0, 2.0], "a query", 3)
-
-
-def test_equal_values_are_one_and_keep_their_number():
-    distinct = Distinct()
-    ids = [distinct.add(*to_stored(v)) for v in ("a", 1, "a", 1.0, "1", None)]
-    assert ids == [0, 1, 0, 1, 2, 3]
-    assert [distinct[i] for i in range(len(distinct))] == ["a", 1, "1", None]
-    assert distinct.of_kind(Kind.TEXT, 4).tolist() == [0, 2]
-    assert distinct.of_kind(Kind.TEXT, 2).tolist() == [0]
-
-
-def test_vectors_grow_without_disturbing_earlier_views():
-    distinct = Distinct()
-    first = distinct.add(*to_stored(np.ones(3)))
-    early = distinct.vectors(np.array([first]))
-    for i in range(200):
-        distinct.add(*to_stored(np.full(3, i + 2)))
-    late = distinct.vectors(distinct.of_kind(Kind.VECTOR, len(distinct)))
-    assert early.tolist() == [[1, 1, 1]]
-    assert late[:, 0].tolist() == list(range(1, 202))
-
-
-def test_vectors_of_different_dimensions_are_no_matrix():
-    distinct = Distinct()
-    for size in (2, 3):
-        distinct.add(*to_stored(np.ones(size)))
-    assert distinct.vectors(distinct.of_kind(Kind.VECTOR, 2)) is None

@@ -34,8 +34,11 @@ from qkv.attention import Nothing, check_count, check_temperature, size_temperat
 from qkv.calibrating import Calibrating
 from qkv.calibration import NEAR, Calibration
 from qkv.calibration.hidden import TEMPERATURE, Gains
+from qkv.derived import Progress, kind_of
 from qkv.errors import DiskFull, InputError, Locked, ReadOnlyFile
 from qkv.filters import Filter
+from qkv.indexes.near_far import NearFarIndex
+from qkv.indexing import Indexing
 from qkv.judging import judge
 from qkv.lexicon import Lexicon, resolve_lexicon
 from qkv.snapshot import Snapshot
@@ -77,6 +80,8 @@ class Reader:
     temperature : float or "auto"
     null : float or None
         Score of the null record; None: calibration decides.
+    index : str
+        See :mod:`qkv.indexing`.
     """
 
     def __init__(
@@ -87,6 +92,7 @@ class Reader:
         decoding: Decoding,
         temperature: float | Literal["auto"],
         null: float | None,
+        index: str = "auto",
     ) -> None:
         self.calibrating = Calibrating(tables, space, self.meanings)
         self.decoding = decoding
@@ -96,6 +102,7 @@ class Reader:
         self._space = space
         self._lexicon_spec = lexicon
         self._meanings: Meanings | None = None
+        self._indexing = Indexing(tables, space, index)
         self._snapshot = Snapshot.blank()
         self._passing: OrderedDict[Filter, tuple[int, Integers]] = OrderedDict()
         self._lock = threading.RLock()
@@ -120,6 +127,7 @@ class Reader:
         temperature: float | None = None,
         head: Head | str | None = None,
         where: Filter | None = None,
+        tolerance: float | None = None,
         hidden: str | None = None,
     ) -> list[Attention]:
         """Answer checked queries, with at most `count` candidates each.
@@ -157,7 +165,9 @@ class Reader:
             step = max(1, _MASSES // max(1, snapshot.groups.width))
             for start in range(0, len(rest), step):
                 part = rest[start : start + step]
-                found += self._read(snapshot, part, count, top_k, tau, decoding, rows, calibration)
+                found += self._read(
+                    snapshot, part, count, top_k, tau, decoding, rows, calibration, tolerance
+                )
         again = partial(
             self._again,
             count=count,
@@ -166,6 +176,7 @@ class Reader:
             temperature=temperature,
             head=head,
             where=where,
+            tolerance=tolerance,
         )
         answers = (replace(one, again=partial(again, one.query)) for one in found)
         return [hit if hit is not None else next(answers) for hit in exact]
@@ -251,6 +262,7 @@ class Reader:
         decoding: Decoding,
         among: Integers | None,
         calibration: Calibration | None,
+        tolerance: float | None,
     ) -> list[Attention]:
         if len(snapshot.records if among is None else among) == 0:
             return [Attention(q, (), (), 0.0, 1.0, temperature) for q in queries]
@@ -273,6 +285,7 @@ class Reader:
             temperature=temperature,
             k=max(SHOWN, top_k or 0) if calibration is None else NEAR,
             among=among,
+            tolerance=tolerance,
         )
         if top_k is not None:
             part = part.truncate(top_k, values)
@@ -325,10 +338,33 @@ class Reader:
         with self._lock:
             if self._tables.version() != self._snapshot.version:
                 before, self._snapshot = self._snapshot, Snapshot.blank()
+                if before.version < 0:
+                    before = self._indexing.begin()
                 # Should catching up be interrupted, the next read begins from nothing.
                 self._snapshot = before.advance(self._tables, self._space.metric)
                 self._space.dimension = self._space.dimension or self._space.saved_dimension()
+                self._indexing.look_after(self._snapshot, self._take)
             return self._snapshot
+
+    def _take(self, arranged: Snapshot) -> None:
+        """Read from another arrangement of the records from now on."""
+        with self._lock:
+            self._snapshot = arranged.advance(self._tables, self._space.metric)
+
+    def arrange(self, progress: Progress | None = None) -> None:
+        """Arrange the records for a fast index now, if the store is large enough for one."""
+        self.snapshot()
+        self._indexing.wait()
+        snapshot = self.snapshot()
+        if self._indexing.disarranged(snapshot):
+            self._take(self._indexing.arrange(snapshot, progress))
+
+    def index(self) -> str:
+        """Name of the index that reads go through."""
+        index = self.snapshot().index
+        if not isinstance(index, NearFarIndex):
+            return "flat"
+        return kind_of(index) or "clustered"
 
     def _offsets(self, snapshot: Snapshot, meanings: Meanings, gains: Gains) -> Floats:
         with self._lock:

@@ -9,21 +9,84 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from qkv.attention import Groups, prepare
+from qkv.distinct import Distinct
 from qkv.errors import CorruptFile
 from qkv.indexes import FlatIndex, Index
 from qkv.prototypes import Prototypes, all_sums
+from qkv.rows import Rows
 from qkv.tables import Changes, Tables
 from qkv.types import Floats, Integers, Metric
-from qkv.values import Distinct
 
-__all__ = ["Snapshot"]
+__all__ = ["Places", "Snapshot", "Sorted"]
+
+_NONE = np.zeros(0, dtype=np.int64)
 
 #: Removed rows that make a snapshot worth building anew, if they are a quarter of it.
 _CROWDED = 1000
+
+
+class Sorted(NamedTuple):
+    """Records in the order of their ids, each with its row.
+
+    Attributes
+    ----------
+    ids : array (n,), int64
+        Ascending.
+    rows : array (n,), int64
+    """
+
+    ids: Integers
+    rows: Integers
+
+    @classmethod
+    def of(cls, records: Integers, start: int = 0) -> Sorted:
+        """Sort the records of the rows from `start` on; of equal ones, the last comes last."""
+        rows = np.arange(start, start + len(records))
+        if (np.diff(records) > 0).all():
+            return cls(records, rows)
+        order = np.argsort(records, kind="stable")  # nearly sorted already
+        return cls(records[order], rows[order])
+
+    def __len__(self) -> int:  # of records; a tuple would count its fields
+        return len(self.ids)
+
+    def find(self, ids: Integers) -> Integers:
+        """Rows of records, −1 for those that are not there."""
+        if not len(self):
+            return np.full(len(ids), -1, dtype=np.int64)
+        at = np.maximum(np.searchsorted(self.ids, ids, side="right") - 1, 0)
+        return np.where(self.ids[at] == ids, self.rows[at], -1)
+
+
+class Places:
+    """Record → row, as changes move them; −1 for none."""
+
+    def __init__(self, *known: Sorted) -> None:
+        self._known = known
+        self._moved: dict[int, int] = {}
+
+    def at(self, record: int) -> int:
+        """Row of a record."""
+        row = self._moved.get(record)
+        if row is None:
+            one = np.array([record])
+            row = max((int(part.find(one)[0]) for part in self._known), default=-1)
+        return row
+
+    def put(self, record: int, row: int) -> None:
+        """Say where a record is now."""
+        self._moved[record] = row
+
+    def drop(self, record: int) -> int:
+        """Forget a record, and return the row that it had."""
+        row = self.at(record)
+        self._moved[record] = -1
+        return row
 
 
 @dataclass(frozen=True)
@@ -52,11 +115,15 @@ class Snapshot:
     groups: Groups
     distinct: Distinct
     counts: Integers
-    #: Record id → row; made when first needed, kept by the newest snapshot.
-    places: dict[int, int] | None = field(default=None, repr=False)
+    #: Where the records of the first rows are; the others are found by sorting.
+    begun: Sorted = field(default_factory=lambda: Sorted(_NONE, _NONE), repr=False)
+    #: Made when first needed, kept by the newest snapshot.
+    places: Places | None = field(default=None, repr=False)
     prototypes: Prototypes = field(default_factory=Prototypes, repr=False)
     #: Records that came, went or changed since the store was first read.
     touched: int = 0
+    #: `records` and the ids of `groups`, with space to grow.
+    room: tuple[Rows, Rows | None] | None = field(default=None, repr=False)
 
     @property
     def all_distinct(self) -> bool:
@@ -76,21 +143,15 @@ class Snapshot:
 
     def rows(self, ids: Integers) -> Integers:
         """Rows of the records of these ids, ascending; those that are not there are left out."""
-        order, known = self._by_id
-        if not len(known):
-            return known
         # A record whose vector changed has two rows; the newer one is live.
-        at = np.searchsorted(known, ids, side="right") - 1
-        found: Integers = at[(at >= 0) & (known[at] == ids)]
-        return found if order is None else np.sort(order[found])
+        later = self._later.find(ids)
+        rows = np.where(later >= 0, later, self.begun.find(ids))
+        rows = rows[rows >= 0]
+        return rows if (np.diff(rows) > 0).all() else np.sort(rows)
 
     @cached_property
-    def _by_id(self) -> tuple[Integers | None, Integers]:
-        """Rows in the order of their records, None if they are; and those records."""
-        if (np.diff(self.records) > 0).all():
-            return None, self.records
-        order = np.argsort(self.records, kind="stable")  # nearly sorted already
-        return order, self.records[order]
+    def _later(self) -> Sorted:
+        return Sorted.of(self.records[len(self.begun) :], len(self.begun))
 
     def advance(self, tables: Tables, metric: Metric) -> Snapshot:
         """Catch up with the tables.
@@ -110,57 +171,74 @@ class Snapshot:
 
     def _changed(self, changes: Changes, metric: Metric) -> Snapshot:
         changed = [row for batch in changes.changed for row in zip(*batch, strict=True)]
-        index, records, places = self.index, self.records, self.places
-        newest = int(records.max(initial=0))
-        if places is None and (changes.deleted or any(id <= newest for id, _, _ in changed)):
-            places = {id: row for row, id in enumerate(records.tolist())}
-        gone = [places.pop(id) for id in changes.deleted if places and id in places]
+        places = self.places or Places(self.begun, self._later)
+        gone = [row for id in changes.deleted if (row := places.drop(id)) >= 0]
         old: list[tuple[int, int]] = []  # row and number of a value that changed alone
         new: list[tuple[int, int, bytes]] = []  # record, number of the value, vector
         for record, value, vector in changed:
-            row = places.get(record) if places is not None else None
+            row = places.at(record)
             number = self.distinct.add(*value)
             if vector is not None:
-                gone += [] if row is None else [row]
+                gone += [] if row < 0 else [row]
+                places.put(record, len(self.records) + len(new))
                 new.append((record, number, vector))
-            elif row is not None:
+            elif row >= 0:
                 old.append((row, number))
-        groups = self.group_ids()
-        counts = np.zeros(len(self.distinct), dtype=np.int64)
-        counts[: len(self.counts)] = self.counts
-        moved = gone + [row for row, _ in old]
-        np.subtract.at(counts, groups[moved], 1)
-        left = list(zip(moved, groups[moved].tolist(), strict=True))
+        left = self._values_of(gone + [row for row, _ in old])
         came = list(old)
-        if old:
-            groups = groups.copy()
-            rows, values = zip(*old, strict=True)
-            groups[list(rows)] = values
-            np.add.at(counts, list(values), 1)
+        index, numbers = self.index, [number for _, number, _ in new]
         if gone:
             index = index.remove(np.array(gone, dtype=np.int64))
         if new:
-            added, numbers, vectors = zip(*new, strict=True)
-            if places is not None:
-                places.update((record, len(records) + i) for i, record in enumerate(added))
             came += zip(range(len(index), len(index) + len(new)), numbers, strict=True)
-            index = index.add(_keys(vectors, metric))
-            records = np.concatenate((records, added))
-            groups = np.concatenate((groups, numbers))
-            np.add.at(counts, list(numbers), 1)
-        grouped = _grouped(groups, self.distinct)
-        prototypes = self.prototypes.moved(index, left, came)
+            index = index.add(_keys([vector for _, _, vector in new], metric))
+        room, groups = self._grown([record for record, _, _ in new], numbers, old)
         return Snapshot(
             changes.version,
             index,
-            records,
-            grouped,
+            room[0].matrix,
+            groups,
             self.distinct,
-            counts,
+            self._counted(left, came),
+            self.begun,
             places,
-            prototypes,
+            self.prototypes.moved(index, left, came),
             self.touched + len(changed) + len(changes.deleted),
+            room,
         )
+
+    def _values_of(self, rows: list[int]) -> list[tuple[int, int]]:
+        """Pairs of row and number of its distinct value."""
+        ids = self.groups.ids
+        return list(zip(rows, rows if ids is None else ids[rows].tolist(), strict=True))
+
+    def _counted(self, left: list[tuple[int, int]], came: list[tuple[int, int]]) -> Integers:
+        counts = np.zeros(len(self.distinct), dtype=np.int64)
+        counts[: len(self.counts)] = self.counts
+        for pairs, sign in ((left, -1), (came, 1)):
+            np.add.at(counts, [number for _, number in pairs], sign)
+        return counts
+
+    def _grown(
+        self, records: list[int], numbers: list[int], moved: list[tuple[int, int]]
+    ) -> tuple[tuple[Rows, Rows | None], Groups]:
+        """Records, and their groups, with new rows at the end and other values for some."""
+        known, groups = self.room or (Rows(self.records, np.int64), None)
+        start, width = len(known), len(self.distinct)
+        grown = known.append(np.array(records, dtype=np.int64)) if records else known
+        own = self.all_distinct and not moved
+        if own and numbers == list(range(start, start + len(records))) and width == len(grown):
+            return (grown, None), Groups(None, width)
+        if groups is None:
+            groups = Rows(self.group_ids(), np.int64)
+        if moved:
+            changed = groups.matrix.copy()
+            rows, values = zip(*moved, strict=True)
+            changed[list(rows)] = values
+            groups = Rows(changed, np.int64)
+        if numbers:
+            groups = groups.append(np.array(numbers, dtype=np.int64))
+        return (grown, groups), _grouped(groups.matrix, self.distinct)
 
     def without(self, rows: Integers) -> Snapshot:
         """The same without some rows, as if they had been deleted."""

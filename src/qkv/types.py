@@ -192,6 +192,9 @@ class Attention:
         Whether probabilities are probabilities, learned by leaving records out. False where
         temperature, null score, top_k or imagination were given, or the metric is not cosine:
         then they are attention mass.
+    error
+        Estimated relative error of the output (or of the mass, where nothing is blended) in a store
+        so large that not every key was read; 0 where it was.
     """
 
     query: Any
@@ -202,6 +205,7 @@ class Attention:
     temperature: float
     output: Floats | None = field(default=None, repr=False, compare=False)
     calibrated: bool = False
+    error: float = field(default=0.0, compare=False)
     again: Callable[[str], Attention] | None = field(default=None, repr=False, compare=False)
 
     @property

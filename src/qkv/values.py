@@ -13,7 +13,7 @@ json      ``None``, ``bool``, ``list``, ``dict``, big ints  never: weighed and r
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -21,11 +21,9 @@ import numpy as np
 
 from qkv.encoders.protocol import LARGEST
 from qkv.errors import RecordError, TextError, VectorError
-from qkv.rows import Rows
-from qkv.types import Floats, Integers, Value
+from qkv.types import Floats, Value
 
 __all__ = [
-    "Distinct",
     "Kind",
     "Stored",
     "check_vector",
@@ -229,65 +227,3 @@ def _encodable(text: str) -> str:
             "Unicode; mend it with text.encode('utf-8', 'replace').decode()"
         ) from None
     return text
-
-
-class Distinct:
-    """The distinct values of a store, numbered in the order in which they came.
-
-    Grows only; reads that began earlier see fewer. One thread at a time may call `add`.
-    """
-
-    def __init__(self) -> None:
-        self._values: list[tuple[str, Stored]] = []
-        self._ids: dict[tuple[str, Stored], int] = {}
-        self._by_kind: dict[str, list[int]] = {kind: [] for kind in Kind}
-        self._arrays = {kind: np.zeros(0, dtype=np.int64) for kind in Kind}
-        self._vectors: Rows | None = None
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __getitem__(self, id: int) -> Value:
-        return from_stored(*self._values[id])
-
-    def add(self, kind: str, stored: Stored) -> int:
-        """Return the number of a value, a new one if it was never seen."""
-        value = (kind, stored)
-        id = self._ids.get(value)
-        if id is None:
-            id = self._ids[value] = len(self._values)
-            self._values.append(value)
-            self._by_kind[kind].append(id)
-        return id
-
-    def id_of(self, kind: Kind, stored: Stored) -> int | None:
-        """Return the number of a value, None if it was never seen."""
-        return self._ids.get((kind, stored))
-
-    def of_kind(self, kind: Kind, count: int) -> Integers:
-        """Numbers, below `count`, of the values of one kind."""
-        ids, known = self._by_kind[kind], self._arrays[kind]
-        if len(known) < len(ids):
-            known = np.concatenate((known, np.array(ids[len(known) :], dtype=np.int64)))
-            self._arrays[kind] = known
-        return known[: np.searchsorted(known, count)]
-
-    def stored(self, ids: Sequence[int] | Integers) -> list[Any]:
-        """Return values as they are stored."""
-        return [self._values[id][1] for id in ids]
-
-    def vectors(self, ids: Integers) -> Floats | None:
-        """Vector values (m, d) of these ids, all of them of kind VECTOR; None if they differ in d.
-
-        Asking for all of them in order, as attention does, gives a view that later calls extend.
-        """
-        rows = self._vectors  # another thread may replace it meanwhile, by rows as good
-        fresh = self.stored(ids[len(rows) if rows else 0 :])
-        size = rows.matrix.shape[1] * 4 if rows else len(fresh[0]) if fresh else 0
-        if any(len(blob) != size for blob in fresh):
-            return None
-        if fresh:
-            block = np.frombuffer(b"".join(fresh), dtype="<f4").reshape(len(fresh), -1)
-            rows = rows.append(block) if rows else Rows(block)
-            self._vectors = rows
-        return rows.matrix[: len(ids)] if rows else None

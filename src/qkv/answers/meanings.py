@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from qkv.calibration.hidden import Gains
+from qkv.distinct import Distinct
 from qkv.lexicon import Lexicon
 from qkv.rows import Rows
 from qkv.snapshot import Snapshot
 from qkv.types import Floats, Integers
-from qkv.values import Distinct, Kind
+from qkv.values import Kind
 
 __all__ = ["PLAIN", "Meanings"]
 
@@ -19,6 +20,8 @@ __all__ = ["PLAIN", "Meanings"]
 PLAIN = Gains(1.0, 1.0, 1.0)
 #: Share of a store's texts that must be words of the lexicon for the store to imagine words.
 WORDS = 0.5
+#: Values that are looked up to tell.
+_LOOKED_UP = 20_000
 
 
 class _Known:
@@ -28,6 +31,7 @@ class _Known:
         self.distinct = distinct
         self.places = np.zeros(0, dtype=np.int64)
         self.vectors: dict[str, Rows] = {}
+        self.sample: float | None = None  # share of words among some of very many values
 
 
 class Meanings:
@@ -100,5 +104,14 @@ class Meanings:
         """Whether this store's text values are words, so that other words could answer."""
         if not len(ids):
             return False
-        own = self.lexicon.made_for_store
-        return own or float((self.places(snapshot, ids) >= 0).mean()) >= WORDS
+        if self.lexicon.made_for_store:
+            return True
+        if len(ids) <= _LOOKED_UP:
+            return float((self.places(snapshot, ids) >= 0).mean()) >= WORDS
+        # Looking up a million takes seconds; so many, evenly spread, say as much.
+        known = self._of(snapshot)
+        if known.sample is None:
+            some = ids[np.arange(_LOOKED_UP) * len(ids) // _LOOKED_UP]
+            places = self.lexicon.places(known.distinct.stored(some))
+            known.sample = float((places >= 0).mean())
+        return known.sample >= WORDS

@@ -87,6 +87,7 @@ def named(
                 temperature=temperature,
                 output=output,
                 calibrated=judged is not None,
+                error=0.0 if read.error is None else float(read.error[i]),
             )
         )
     return answers

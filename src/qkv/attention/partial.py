@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,6 +35,8 @@ class Read:
         Their scores and weights.
     rest, null : array (m,)
         Weight of all the other records, and of the null record.
+    error : array (m,), optional
+        Estimated relative error of the output; None where nothing was estimated.
     """
 
     output: Floats
@@ -43,6 +45,7 @@ class Read:
     weights: Floats
     rest: Floats
     null: Floats
+    error: Floats | None = None
 
     def dim(self, null: Floats) -> Read:
         """Give the null record these weights (m,), and what is left to the records."""
@@ -54,6 +57,7 @@ class Read:
             weights=self.weights * kept[:, None],
             rest=self.rest * kept,
             null=np.where(self.null < 1, null, 1),
+            error=self.error,
         )
 
     def silence(self, rows: NDArray[np.bool_]) -> Read:
@@ -68,6 +72,7 @@ class Read:
             weights=self.weights * heard,
             rest=np.where(rows, 0, self.rest),
             null=np.where(rows, 1, self.null),
+            error=None if self.error is None else np.where(rows, 0, self.error),
         )
 
 
@@ -88,6 +93,9 @@ class Partial:
         Records with the best scores, best first; −1 where there are fewer.
     scores : array (m, k)
         Their scores.
+    error : array (m,), optional
+        Estimated ‖output − exact output‖ / ‖exact output‖, for a part that did not read all its
+        keys; None for an exact one.
     """
 
     temperature: float
@@ -96,6 +104,7 @@ class Partial:
     output: Floats
     indices: Integers
     scores: Floats
+    error: Floats | None = None
 
     def merge(self, other: Partial) -> Partial:
         """Attention over the keys of both parts (which share none): exact, in any order.
@@ -114,20 +123,23 @@ class Partial:
         mine = decay(gap(maximum, self.maximum), self.temperature)
         others = decay(gap(maximum, other.maximum), self.temperature)
         indices, best = merge_best(self.indices, self.scores, other.indices, other.scores)
+        masses = self.mass * mine, other.mass * others
         return Partial(
             temperature=self.temperature,
             maximum=maximum,
-            mass=self.mass * mine + other.mass * others,
+            mass=masses[0] + masses[1],
             output=self.output * mine[:, None] + other.output * others[:, None],
             indices=indices,
             scores=best,
+            error=_combined(masses, (self.error, other.error)),
         )
 
     def truncate(self, k: int, values: Values) -> Partial:
         """Forget all keys but the best k: attention as a top-k store would do it."""
         best = replace(self, indices=self.indices[:, :k], scores=self.scores[:, :k])
         powers = best._powers(self.maximum)
-        return replace(best, mass=powers.sum(axis=1), output=values.take(powers, best.indices))
+        output = values.take(powers, best.indices)
+        return replace(best, mass=powers.sum(axis=1), output=output, error=None)
 
     def read(self, null: float | None = None) -> Read:
         """Divide by the sum, the null record's share included.
@@ -160,12 +172,25 @@ class Partial:
             weights=weights,
             rest=rest,
             null=null_weight,
+            error=self.error,
         )
 
     def _powers(self, floor: Floats) -> Floats:
         powers = decay(gap(floor[:, None], self.scores), self.temperature)
         powers[self.indices < 0] = 0
         return powers
+
+
+def _combined(masses: Sequence[Floats], errors: Sequence[Floats | None]) -> Floats | None:
+    """Independent errors of parts, each weighed by its share of the mass; None if all are exact."""
+    estimated = [
+        (mass * error) ** 2 for mass, error in zip(masses, errors, strict=True) if error is not None
+    ]
+    if not estimated:
+        return None
+    total = np.asarray(sum(masses))
+    error: Floats = np.sqrt(np.asarray(sum(estimated))) / np.where(total > 0, total, 1)
+    return error
 
 
 def stream(

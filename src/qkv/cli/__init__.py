@@ -94,7 +94,11 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
     "Questions": {"query": asking.query, "attend": asking.attend, "search": asking.search},
     "Trust": {"check": checking.check},
     "Pictures": {"map": pictures.map, "heatmap": pictures.heatmap},
-    "Files": {"import": transfer.import_, "export": transfer.export},
+    "Files": {
+        "import": transfer.import_,
+        "export": transfer.export,
+        "compact": records.compact,
+    },
     "Tour": {"demo": demo},
 }
 for _panel, _commands in _PANELS.items():

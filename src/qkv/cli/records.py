@@ -22,13 +22,13 @@ from qkv.cli.conversion import (
     to_text,
     typed,
 )
-from qkv.cli.display import busy, note, out, shown, write
+from qkv.cli.display import busy, note, out, progress, shown, write
 from qkv.cli.endings import Absent
 from qkv.cli.options import AsJson, Encoder, Key, Store
 from qkv.cli.stores import reading, records_of, save, tables_of
 from qkv.errors import InputError
 
-__all__ = ["get", "info", "ls", "put", "rm"]
+__all__ = ["compact", "get", "info", "ls", "put", "rm"]
 
 
 def put(
@@ -188,18 +188,44 @@ def ls(
                 write(f"{shown(one.key)}\t{shown(to_text(one.value))}")
 
 
+def compact(store: Store) -> None:
+    """Give the space of deleted records back, and build a large store's index.
+
+    Both happen by themselves, bit by bit; this does all of it now. The file is
+    written anew, which takes as much space again meanwhile. Stop it at any time:
+    nothing is lost.
+
+    For example:
+
+        qkv compact animals.qkv
+    """
+    with reading(store) as db:
+        before = store.stat().st_size
+        with progress("indexing") as report:
+            db.compact(progress=report)
+        index = db.index
+    after = store.stat().st_size
+    note(f"{store}: {before:,} bytes before, {after:,} now; {_said(index)}")
+
+
+def _said(index: str) -> str:
+    """Say how keys are found."""
+    return "every key is read for a query" if index == "flat" else f"the index is {index}"
+
+
 def info(store: Store, as_json: AsJson = False) -> None:
     """Say what a store holds.
 
     Records by kind of value, how many have metadata, whether words are indexed
     (the first keyword search begins that), the encoder that made the vectors, the
-    size of the file.
+    size of the file and of what is derived from it (the folder beside a large store).
 
     For example:
 
         qkv info animals.qkv
     """
     from qkv.encoders import fingerprint  # noqa: PLC0415
+    from qkv.indexing import derived_bytes  # noqa: PLC0415
     from qkv.values import to_stored  # noqa: PLC0415
 
     with tables_of(store) as tables, reading(store) as db, busy("counting"):
@@ -209,6 +235,7 @@ def info(store: Store, as_json: AsJson = False) -> None:
         content = {
             "path": str(store),
             "bytes": store.stat().st_size,
+            "derived_bytes": derived_bytes(store),
             "records": kinds.total(),
             "kinds": dict(kinds.most_common()),
             "metadata": tables.count_metadata(),

@@ -93,6 +93,16 @@ def check_share(share: float, name: str) -> float:
     return value
 
 
+def check_tolerance(tolerance: float) -> float:
+    """Return a relative error, 0 or more, or raise an InputError."""
+    value = _number(tolerance)
+    if not value >= 0:
+        raise InputError(
+            f"tolerance is a relative error from 0 up, such as 0.01, not {tolerance!r}"
+        )
+    return value
+
+
 def check_null(null: float | None) -> float | None:
     """Return the score of the null record, or raise an InputError."""
     if null is None:

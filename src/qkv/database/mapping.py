@@ -27,6 +27,7 @@ from qkv.database.questions import Questions
 from qkv.database.views import ItemsView, ValuesView
 from qkv.encoders import Encoder, Progress, resolve
 from qkv.errors import InputError
+from qkv.indexing import check_index
 from qkv.lexicon import Lexicon
 from qkv.reader import Reader, check_head
 from qkv.search import Search
@@ -71,6 +72,10 @@ class Database(Questions, MutableMapping[str, Value]):
         the attention: see :mod:`qkv.answers`.
     decoding : {"cosine", "euclidean"}
         How words near the blend are found.
+    index : {"auto", "flat", "quantized", "clustered", "hnsw", "ivf"}
+        How keys are found. ``"auto"`` reads every key while that is quick, and moves to an index
+        that does not once the store is large, by itself, while reads go on: see
+        :mod:`qkv.indexing`.
     durability : {"normal", "full"}
         ``"normal"``: an acknowledged write survives the death of the process; ``"full"``: also
         the loss of power, for some milliseconds a write.
@@ -107,6 +112,7 @@ class Database(Questions, MutableMapping[str, Value]):
         head: Head | str = "auto",
         imagination: float | Literal["auto"] = "auto",
         decoding: Literal["cosine", "euclidean"] = "cosine",
+        index: Literal["auto", "flat", "quantized", "clustered", "hnsw", "ivf"] = "auto",
         durability: Durability = "normal",
         timeout: float = 5.0,
     ) -> None:
@@ -127,7 +133,10 @@ class Database(Questions, MutableMapping[str, Value]):
         weakref.finalize(self, self._tables.close)
         try:
             self._space = Space(self._tables, encoder, metric)
-            self._reader = Reader(self._tables, self._space, lexicon, decoded, temperature, null)
+            kind = check_index(index, self._space.metric)
+            self._reader = Reader(
+                self._tables, self._space, lexicon, decoded, temperature, null, kind
+            )
             self._search = Search(self._tables, self._space, self._reader)
             if records is not None:
                 self.update(records)
@@ -156,6 +165,11 @@ class Database(Questions, MutableMapping[str, Value]):
     def dimension(self) -> int:
         """Length of the key vectors; 0 while the store has none."""
         return self._space.dimension
+
+    @property
+    def index(self) -> str:
+        """How keys are found now: ``"flat"`` reads every one; see :mod:`qkv.indexing`."""
+        return self._reader.index()
 
     @property
     def lexicon(self) -> Lexicon | None:
@@ -271,6 +285,25 @@ class Database(Questions, MutableMapping[str, Value]):
     def clear(self) -> None:
         """Delete every record, in one transaction."""
         self._tables.clear()
+
+    def compact(self, *, progress: Progress | None = None) -> None:
+        """Give the space of deleted records back, and arrange a large store for a fast index.
+
+        Both happen by themselves, bit by bit; this does all of it now. The file is written anew,
+        which takes as much space again meanwhile.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called with (steps done, steps in all) while the index is built.
+
+        Raises
+        ------
+        Locked, ReadOnlyFile, DiskFull
+            If the file cannot be written; nothing is lost.
+        """
+        self._tables.compact()
+        self._reader.arrange(progress)
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────
 

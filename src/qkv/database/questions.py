@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, overload
 
 from qkv.answers import Head
 from qkv.calibration import Calibration
-from qkv.database.arguments import batch, check_share, check_where
+from qkv.database.arguments import batch, check_share, check_tolerance, check_where
 from qkv.encoders import Progress
 from qkv.filters import Where
 from qkv.keyword import Scheme
@@ -128,6 +128,7 @@ class Questions:
         temperature: float | None = None,
         head: Head | str | None = None,
         where: Where | None = None,
+        tolerance: float | None = None,
     ) -> Attention: ...
     @overload
     def attend(
@@ -140,6 +141,7 @@ class Questions:
         temperature: float | None = None,
         head: Head | str | None = None,
         where: Where | None = None,
+        tolerance: float | None = None,
     ) -> list[Attention]: ...
     def attend(
         self,
@@ -151,6 +153,7 @@ class Questions:
         temperature: float | None = None,
         head: Head | str | None = None,
         where: Where | None = None,
+        tolerance: float | None = None,
     ) -> Attention | list[Attention]:
         """The whole answer: candidates, weights, and how much of the store stands behind them.
 
@@ -171,6 +174,10 @@ class Questions:
             Value head for this call.
         where : str or mapping, optional
             Attend only to records whose metadata passes: see :mod:`qkv.filters`.
+        tolerance : float, optional
+            In a large store, relative error of the output that is small enough: keys are read
+            until the estimate, :attr:`Attention.error`, is no larger. 0 reads every key; None
+            reads what is usual, about one in fifty.
 
         Returns
         -------
@@ -195,6 +202,7 @@ class Questions:
             temperature=temperature,
             head=head,
             where=check_where(where),
+            tolerance=None if tolerance is None else check_tolerance(tolerance),
         )
         return answers[0] if single else answers
 

@@ -56,6 +56,11 @@ class FlatIndex:
         """Length of the keys; 0 while there are none."""
         return int(self._keys.matrix.shape[1])
 
+    @property
+    def matrix(self) -> Floats:
+        """All keys (n, d), those of removed rows included."""
+        return self._keys.matrix
+
     def live(self, rows: Integers) -> Integers:
         """Those of some rows that can be found."""
         return rows[~np.isin(rows, self._skip)] if len(self._skip) else rows
@@ -82,8 +87,13 @@ class FlatIndex:
         temperature: float,
         k: int = 10,
         among: Integers | None = None,
+        tolerance: float | None = None,
     ) -> Partial:
-        """Attend to every row that is left, or to those among some rows (ascending)."""
+        """Attend to every row that is left, or to those among some rows (ascending).
+
+        Exactly, whatever the tolerance.
+        """
+        del tolerance
         keys = self._keys.matrix
         if among is None:
             return stream(queries, keys, values, temperature=temperature, k=k, skip=self._skip)

@@ -49,10 +49,12 @@ class Index(Protocol):
         temperature: float,
         k: int = 10,
         among: Integers | None = None,
+        tolerance: float | None = None,
     ) -> Partial:
         """Attend to every row that is left, or to those among some rows (ascending).
 
-        See :func:`qkv.attention.stream`.
+        See :func:`qkv.attention.stream`. An index that does not read every key says how far off it
+        may be, and reads until that is within a tolerance, if there is one.
         """
 
     def neighbours(

@@ -144,6 +144,8 @@ class Connection:
             if self.path is not None:
                 # Before the first table: vectors of 2 KB would leave half of each 4 KB page empty.
                 connection.execute("PRAGMA page_size = 8192")
+                if blank:  # so that space can be given back; in a file that is there it writes
+                    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
                 self._log_ahead(connection)
                 level = "FULL" if self._durability == "full" else "NORMAL"
                 connection.execute(f"PRAGMA synchronous = {level}")

@@ -95,6 +95,7 @@ CLEAR = (
     "DELETE FROM deletions",
     "UPDATE clock SET count = 0, floor = version",
 )
+FORGET = ("DELETE FROM deletions", "UPDATE clock SET floor = version")
 CLOCK = "SELECT version, floor, count, words FROM clock"
 
 CHANGED = """
@@ -153,4 +154,11 @@ POSTINGS = "SELECT group_concat(doc) FROM postings WHERE term = ?"
 MATCHING = "SELECT group_concat(id) FROM records WHERE {condition}"
 INDEX_FIELD = "CREATE INDEX IF NOT EXISTS {name} ON records ({expression})"
 HAS_INDEX = "SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = ?"
+
+# ── space ────────────────────────────────────────────────────────────────────────────────────────
+
+FREE = "SELECT * FROM pragma_freelist_count, pragma_page_count"
+GIVE_BACK = "PRAGMA incremental_vacuum({pages})"
+VACUUM = "VACUUM"
+SHORTEN_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"
 WAIT = "PRAGMA busy_timeout = {milliseconds}"

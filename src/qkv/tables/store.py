@@ -12,13 +12,13 @@ import json
 import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
 
-from qkv.errors import CorruptFile
+from qkv.errors import CorruptFile, FileError
 from qkv.filters import Filter
 from qkv.tables import statements as sql
 from qkv.tables.file import MEND
@@ -30,6 +30,9 @@ __all__ = ["Batch", "Changes", "Tables"]
 
 #: Records fetched at a time.
 _BATCH = 10_000
+#: Deletions between two looks at how much of the file is free, and pages worth giving back, if they
+#: are a quarter of all.
+_LOOK, _FREE = 500, 500
 
 
 class Batch(NamedTuple):
@@ -62,6 +65,8 @@ class Tables(WordTables):
     timeout : float
         Seconds to wait for another writer.
     """
+
+    _freed = 0
 
     # ── settings ─────────────────────────────────────────────────────────────────────────────
 
@@ -209,7 +214,8 @@ class Tables(WordTables):
             if row is None:
                 return None
             self._deleted(connection, version, row[0])
-            return row[1], row[2]
+        self._give_back()
+        return row[1], row[2]
 
     def pop_last(self) -> tuple[str, str, Stored] | None:
         """Delete the newest record and return key, kind and stored value; None if empty."""
@@ -218,7 +224,8 @@ class Tables(WordTables):
             if row is None:
                 return None
             self._deleted(connection, version, row[0])
-            return row[1], row[2], row[3]
+        self._give_back()
+        return row[1], row[2], row[3]
 
     def _deleted(self, connection: sqlite3.Connection, version: int, id: int) -> None:
         connection.execute(sql.DROP_VECTOR, (id,))
@@ -232,6 +239,37 @@ class Tables(WordTables):
         with self.writing() as (connection, _):
             for statement in (*sql.CLEAR, *sql.END_WORDS):
                 connection.execute(statement)
+        self._give_back(at_once=True)
+
+    def compact(self) -> None:
+        """Write the file anew without the space of what was deleted.
+
+        Raises
+        ------
+        Locked, ReadOnlyFile, DiskFull
+            If it cannot be written; it needs as much space again meanwhile.
+        """
+        with self.writing(unnoticed=True) as (connection, _):
+            for statement in sql.FORGET:
+                connection.execute(statement)
+        with self._errors(), self._lock:
+            self._sql().execute(sql.VACUUM)
+            if self.path is not None:
+                self._sql().execute(sql.SHORTEN_LOG).fetchall()
+
+    def _give_back(self, *, at_once: bool = False) -> None:
+        """Shorten the file now and then, where much of it is free.
+
+        Files of before this was thought of keep their size until :meth:`compact`.
+        """
+        self._freed += 1
+        if self.path is None or (self._freed % _LOOK and not at_once):
+            return
+        with suppress(FileError), self._errors(), self._lock:  # another time will do
+            connection = self._sql()
+            free, pages = connection.execute(sql.FREE).fetchone()
+            if free >= _FREE and free * 4 >= pages:
+                connection.execute(sql.GIVE_BACK.format(pages=free)).fetchall()
 
     # ── what changed ─────────────────────────────────────────────────────────────────────────
 
