@@ -10,12 +10,16 @@ the values, Σ one covariance within clusters *tied* for the whole store, C its 
 keys and values, ς how much wider than the average the cluster is. No key that was left out scores
 more than the k-th best, s_k, so the distribution is cut off there:
 
-    mass × Φ((s_k − s − βv) / √v) / Φ((s_k − s) / √v),    shift of the score  βv − √v φ(a) / Φ(a)
+    mass × Φ(a) / Φ(b),        shift of the score  βv − √v (φ(a) / Φ(a) − φ(b) / Φ(b)),
 
-with a the first argument. Σ and C are not the same everywhere; what they are around the query is
-seen on the near clusters, whose keys are all scored: there Σᵢ (sᵢ − s) vᵢ / n is ς Cᵀq itself. A
-far cluster takes the part of it that its mean score says, from none at the mean of the whole store
-to all at that of the near clusters. Moments are sums: keys that come add to them, keys that go are
+    a = (s_k − s − βv) / √v,        b = (s_k − s) / √v.
+
+Σ and C are not the same everywhere. What they are around the query is seen on the near clusters,
+whose keys are all scored: there Σᵢ (sᵢ − s) vᵢ / n is ς Cᵀq itself. A far cluster takes the part of
+it that its mean score says, from none at the mean of the whole store to all at that of the near
+clusters.
+
+Moments are sums: keys that come add to them, keys that go are
 subtracted, and a member that was scored exactly is taken out of its cluster for that query.
 """
 
@@ -203,7 +207,8 @@ def expect(
         each = np.where(counts > _NONE, np.exp(log_each), 0)
         twice, _ = _log_moment(2 * b, edge, slack)
         noise = np.exp(np.clip(twice - 2 * once, 0, 50))
-        shift = (b - scale) / deviation
+        # The mean score is that of what is left below the cap: at β = 0 nothing shifts.
+        shift = (b - scale + np.exp(slack) / _SQRT_2PI) / deviation
     return Far(counts * each, each, np.nan_to_num(shift), np.nan_to_num(noise, nan=1.0))
 
 

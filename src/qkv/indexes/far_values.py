@@ -33,6 +33,8 @@ __all__ = [
 
 #: Most numbers in a table of groups by clusters; more groups are summed row by row instead.
 _TABLE = 1 << 21
+#: Less than any mass.
+_FAINT = np.finfo(np.float32).tiny
 #: Kept at once: moments, and changes that lead from old ones to new ones.
 _MOST = 8
 
@@ -191,7 +193,9 @@ class DenseMoments:
     def clip(self, output: Floats) -> None:
         """No group has a negative weight."""
         if self.groups:
+            total = output.sum(axis=1, keepdims=True)
             np.maximum(output, 0, out=output)
+            output *= total / np.maximum(output.sum(axis=1, keepdims=True), _FAINT)
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,11 @@ __all__ = ["NearFarIndex"]
 
 #: Share of the keys that lie in near clusters, and how many at least.
 _NEAR, _NEAR_LEAST = 0.02, 4096
-#: Keys that an engine is asked for, however few are wanted: they cap the far field.
-_HEAD = 100
+#: Share of the near clusters that is read where an engine finds the best and nothing is blended.
+_LIGHT = 0.25
+#: Keys that an engine is asked for, however few are wanted: they cap the far field. More where
+#: values are blended, but no more than one key in so many.
+_HEAD, _WIDE_HEAD, _HEAD_SHARE = 100, 1000, 250
 #: Changes that wait before they enter the moments.
 _WAITING = 1024
 #: A filter that keeps fewer rows, or fewer than one in so many, is answered from these rows alone.
@@ -338,19 +341,24 @@ class NearFarIndex:
         temperature = check_temperature(temperature)
         if among is not None and len(among) <= max(_FEW, len(self) // _SPARSE):
             return self._exact(queries, values, temperature, k, among)
-        near, whole = self._chosen(queries)
+        # Without values there is nothing that near clusters make better than the engine's best.
+        light = not values.width and tolerance is None and self._engine is not None
+        near, whole = self._chosen(queries, _LIGHT if light else 1)
         if whole or tolerance == 0:
             return self._exact(queries, values, temperature, k, among)
-        found = self._found(queries, near, max(k, _HEAD), among)
-        part, far = self._read(queries, values, temperature, k, among, near, found)
+        head = max(k, _HEAD)
+        if values.width and self._engine is not None:
+            head = max(head, min(_WIDE_HEAD, len(self) // _HEAD_SHARE))
+        found = self._found(queries, near, head, among)
+        part, far = self._read(queries, values, temperature, k, among, near, found, head)
         if tolerance is None:
             return part
         for _ in range(_WIDENINGS):
             if part.error is None or (part.error <= tolerance).all():
                 return part
             near = _wider(near, far, part.error, tolerance)
-            found = self._found(queries, near, max(k, _HEAD), among)
-            part, far = self._read(queries, values, temperature, k, among, near, found)
+            found = self._found(queries, near, head, among)
+            part, far = self._read(queries, values, temperature, k, among, near, found, head)
         if part.error is None or (part.error <= tolerance).all():
             return part
         return self._exact(queries, values, temperature, k, among)
@@ -379,9 +387,9 @@ class NearFarIndex:
         """Whether near clusters hold all keys."""
         return self._budget >= self._state.field.total
 
-    def _chosen(self, queries: Floats) -> tuple[list[Integers], bool]:
+    def _chosen(self, queries: Floats, share: float = 1) -> tuple[list[Integers], bool]:
         """Near clusters of each query, ascending; and whether they are all there are."""
-        field, budget = self._state.field, self._budget
+        field, budget = self._state.field, share * self._budget
         if self._whole:
             return [], True
         scores = dots(queries, field.means)
@@ -436,7 +444,9 @@ class NearFarIndex:
         """Score what is near, what waits and what the engine proposes."""
         proposed = None
         if self._engine is not None:
-            proposed = self._engine.nearest(queries, head, among)
+            # What it proposes may have gone since, or have come since this index was made.
+            missed = len(self._late) + max(0, len(self._engine) - len(self))
+            proposed = self._engine.nearest(queries, head + min(missed, _WAITING), among)
         skipped = None
         if among is not None:
             skipped = np.ones(len(self), dtype=bool)
@@ -485,11 +495,12 @@ class NearFarIndex:
         among: Integers | None,
         near: list[Integers],
         found: list[Found],
+        head: int,
     ) -> tuple[Partial, Far]:
         """Put near and far together."""
         field = self._state.field
-        indices, best = ranked(found, max(k, _HEAD))
-        cap = best[:, _HEAD - 1] if best.shape[1] >= _HEAD else np.full(len(best), -np.inf)
+        indices, best = ranked(found, head)
+        cap = best[:, -1]
         cap = np.where(np.isneginf(cap), np.inf, cap).astype(np.float64)
         left = self._left(queries, among, near, found)
         if temperature == 0:  # the best score alone counts, and that is near
@@ -675,7 +686,8 @@ def _error(
     chance = (far.each * far.mass * far.noise).sum(axis=1) * within
     bias = _BIAS * (far.mass * width).sum(axis=1) / total
     chance /= np.where(length > 0, length, 1) ** 2
-    return np.sqrt(chance + bias**2).astype(np.float32)
+    error: Floats = np.sqrt(chance + bias**2).astype(np.float32)
+    return error
 
 
 def _nearest(scores: Floats, counts: Floats, budget: float) -> Integers:
