@@ -57,7 +57,7 @@ def make(setup: Setup) -> Data:
 
 def load(data: Data, values: Sequence[Any], **options: Any) -> qkv.Database:
     """Make a database of the data's keys and vectors, and the values."""
-    options = {"encoder": None, "lexicon": None} | options
+    options = {"encoder": None, "lexicon": None, "index": "flat"} | options
     db = qkv.Database(**options)
     db.update(zip(data.keys, values, strict=True), vectors=data.K)
     return db

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import threading
 
 import numpy as np
@@ -176,6 +178,20 @@ def test_tolerance_zero_reads_every_key(vectors, small) -> None:  # type: ignore
         )
 
 
+def test_an_answer_that_did_not_read_every_key_says_so(vectors, small, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("qkv.indexes.near_far._NEAR_LEAST", 64)
+    db = settle(fill(Database(encoder=None, lexicon=None), vectors))
+    answer = db.attend(vectors[3] + vectors[4], temperature=0.3)
+    assert 0 < answer.error < 0.2
+    assert "not every key was read" in answer.explain()
+    closer = db.attend(vectors[3] + vectors[4], temperature=0.3, tolerance=answer.error / 3)
+    assert closer.error <= answer.error / 3
+    exact = db.attend(vectors[3] + vectors[4], temperature=0.3, tolerance=0)
+    assert exact.error == 0
+    assert "not every key" not in exact.explain()
+    assert sum(w.weight for w in closer.weights) + closer.rest + closer.null == pytest.approx(1)
+
+
 @pytest.mark.parametrize("tolerance", [-0.1, float("nan"), "1%"])
 def test_a_tolerance_is_a_relative_error(vectors, tolerance) -> None:  # type: ignore[no-untyped-def]
     db = fill(Database(encoder=None, lexicon=None), vectors[:10])
@@ -192,6 +208,30 @@ def test_other_metrics_have_the_flat_index() -> None:
     with pytest.raises(InputError, match="cosine"):
         Database(metric="euclidean", index="clustered")
     assert Database(metric="euclidean", encoder=None).index == "flat"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("kind", ["quantized", "clustered", "hnsw"])
+def test_a_child_searches_on(vectors, kind, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    pytest.importorskip({"quantized": "turbovec", "clustered": "numpy"}.get(kind, "faiss"))
+    db = fill(Database(path=tmp_path / "s.qkv", encoder=None, lexicon=None, index=kind), vectors)
+    settle(db)  # a fork amid another thread's matrix product is more than NumPy survives
+    child = os.fork()
+    if not child:
+        signal.alarm(60)
+        try:
+            found = [m[0].key for m in db.search(list(vectors[:50]), 1)]
+            db.put("late", "one", vector=vectors[7])
+            del db["k7"]
+            db.compact()
+            late = db.search(vectors[7], 1)[0].key
+            os._exit(0 if found == [f"k{i}" for i in range(50)] and late == "late" else 1)
+        finally:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    assert db.search(vectors[7], 1)[0].key == "late"
+    db.close()
 
 
 # ── space ────────────────────────────────────────────────────────────────────────────────────────

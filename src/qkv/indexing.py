@@ -60,6 +60,10 @@ class Indexing:
         self._arranging = threading.Lock()
         self._failed = -1  # clock of a snapshot that could not be arranged
 
+    def after_fork(self) -> None:
+        """Forget, in a child, what the parent's threads are doing."""
+        self._running, self._arranging = None, threading.Lock()
+
     def begin(self) -> Snapshot:
         """What lies beside the file, or nothing: from both the tables can be caught up with."""
         stamp = self._stamp()

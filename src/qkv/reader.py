@@ -380,6 +380,7 @@ _READERS: weakref.WeakSet[Reader] = weakref.WeakSet()
 def _after_fork() -> None:
     for reader in list(_READERS):
         reader._lock = threading.RLock()
+        reader._indexing.after_fork()
 
 
 if hasattr(os, "register_at_fork"):

@@ -268,6 +268,8 @@ class Attention:
         others = 1.0 - self.null - sum(w.weight for w in self.weights[:5])
         yield f"  {max(0.0, others):6.1%}  the other records"
         yield f"  {self.null:6.1%}  the null record"
+        if self.error:
+            yield f"  not every key was read: this may be off by {self.error:.2%}"
         yield from self._counterfactual()
 
     def _counterfactual(self) -> Iterator[str]:

@@ -176,7 +176,14 @@ class Far:
 
 
 def expect(
-    counts: Floats, scores: Floats, variances: Floats, cap: Floats, maximum: Floats, beta: float
+    counts: Floats,
+    scores: Floats,
+    variances: Floats,
+    cap: Floats,
+    maximum: Floats,
+    beta: float,
+    *,
+    noise: bool = True,
 ) -> Far:
     """Expected mass of clusters with normally distributed scores, cut off at a cap.
 
@@ -189,6 +196,8 @@ def expect(
         exp(β · maximum).
     beta : float
         1 / τ.
+    noise : bool
+        Whether to work out how unevenly the mass lies; 1 everywhere if not.
 
     Returns
     -------
@@ -205,11 +214,13 @@ def expect(
         most = np.minimum(beta * below, 0)[:, None]
         log_each = np.minimum(beta * (scores - maximum[:, None]) + once, most)
         each = np.where(counts > _NONE, np.exp(log_each), 0)
-        twice, _ = _log_moment(2 * b, edge, slack)
-        noise = np.exp(np.clip(twice - 2 * once, 0, 50))
+        uneven = np.ones_like(each)
+        if noise:
+            twice, _ = _log_moment(2 * b, edge, slack)
+            uneven = np.nan_to_num(np.exp(np.clip(twice - 2 * once, 0, 50)), nan=1.0)
         # The mean score is that of what is left below the cap: at β = 0 nothing shifts.
         shift = (b - scale + np.exp(slack) / _SQRT_2PI) / deviation
-    return Far(counts * each, each, np.nan_to_num(shift), np.nan_to_num(noise, nan=1.0))
+    return Far(counts * each, each, np.nan_to_num(shift), uneven)
 
 
 #: A variance that is none.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Condition
 
 __all__ = ["ReadWriteLock"]
+
+_LOCKS: weakref.WeakSet[ReadWriteLock] = weakref.WeakSet()
 
 
 class ReadWriteLock:
@@ -26,6 +30,10 @@ class ReadWriteLock:
     """
 
     def __init__(self) -> None:
+        self._open()
+        _LOCKS.add(self)
+
+    def _open(self) -> None:
         self._turn = Condition()
         self._readers = 0
         self._writers = 0  # waiting ones included
@@ -61,3 +69,13 @@ class ReadWriteLock:
                 self._writers -= 1
                 self._busy = False
                 self._turn.notify_all()
+
+
+def _after_fork() -> None:
+    """Whoever held a lock is not here."""
+    for lock in list(_LOCKS):
+        lock._open()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -36,18 +36,20 @@ from qkv.types import Floats, Integers
 __all__ = ["NearFarIndex"]
 
 #: Share of the keys that lie in near clusters, and how many at least.
-_NEAR, _NEAR_LEAST = 0.02, 4096
+_NEAR, _NEAR_LEAST = 0.025, 4096
 #: Share of the near clusters that is read where an engine finds the best and nothing is blended.
 _LIGHT = 0.25
 #: Keys that an engine is asked for, however few are wanted: they cap the far field. More where
 #: values are blended, but no more than one key in so many.
-_HEAD, _WIDE_HEAD, _HEAD_SHARE = 100, 1000, 250
+_HEAD, _WIDE_HEAD, _HEAD_SHARE = 100, 1000, 1000
 #: Changes that wait before they enter the moments.
 _WAITING = 1024
 #: A filter that keeps fewer rows, or fewer than one in so many, is answered from these rows alone.
 _FEW, _SPARSE = 8192, 64
 #: Error of the model, over the width β√v of the logits: fitted.
-_BIAS, _MASS_BIAS = 0.03, 0.03
+_BIAS, _MASS_BIAS = 0.035, 0.03
+#: Chance weighs more than normal distributions have it: fitted.
+_CHANCE = 2.5
 #: Fewer members than this are rounding.
 _ROUNDING = 0.5
 #: How often the near part is widened for a tolerance before everything is read.
@@ -350,7 +352,7 @@ class NearFarIndex:
         if values.width and self._engine is not None:
             head = max(head, min(_WIDE_HEAD, len(self) // _HEAD_SHARE))
         found = self._found(queries, near, head, among)
-        part, far = self._read(queries, values, temperature, k, among, near, found, head)
+        part, far = self._read(queries, values, temperature, k, among, near, found, head, tolerance)
         if tolerance is None:
             return part
         for _ in range(_WIDENINGS):
@@ -358,7 +360,9 @@ class NearFarIndex:
                 return part
             near = _wider(near, far, part.error, tolerance)
             found = self._found(queries, near, head, among)
-            part, far = self._read(queries, values, temperature, k, among, near, found, head)
+            part, far = self._read(
+                queries, values, temperature, k, among, near, found, head, tolerance
+            )
         if part.error is None or (part.error <= tolerance).all():
             return part
         return self._exact(queries, values, temperature, k, among)
@@ -496,6 +500,7 @@ class NearFarIndex:
         near: list[Integers],
         found: list[Found],
         head: int,
+        tolerance: float | None,
     ) -> tuple[Partial, Far]:
         """Put near and far together."""
         field = self._state.field
@@ -513,7 +518,8 @@ class NearFarIndex:
         empty = np.isneginf(maximum)
         maximum = np.where(empty, 0, maximum)
         beta = min(1 / max(temperature, 1e-30), 1e12)
-        far = expect(left.members, left.means, left.variances, cap, maximum, beta)
+        noisy = values.width > 0 or tolerance is not None
+        far = expect(left.members, left.means, left.variances, cap, maximum, beta, noise=noisy)
         moments = self._kept.of(values, field, self._state.labels, self.vectors)
         reading = Reading(queries, far, field, left.labels, left.local, left.share)
         output = moments.blend(reading, values)
@@ -678,12 +684,12 @@ def _error(
     total = np.where(mass > 0, mass, 1)
     width = np.minimum(beta * np.sqrt(variances), 1e6)
     if not output.shape[1]:
-        chance = (far.each * far.mass * (far.noise - 1)).sum(axis=1)
+        chance = _CHANCE * (far.each * far.mass * (far.noise - 1)).sum(axis=1)
         bias = _MASS_BIAS * (far.mass * width**2).sum(axis=1)
         estimate: Floats = np.sqrt(chance + bias**2) / total
         return estimate.astype(np.float32)
     length = np.linalg.norm(output, axis=1)
-    chance = (far.each * far.mass * far.noise).sum(axis=1) * within
+    chance = _CHANCE * (far.each * far.mass * far.noise).sum(axis=1) * within
     bias = _BIAS * (far.mass * width).sum(axis=1) / total
     chance /= np.where(length > 0, length, 1) ** 2
     error: Floats = np.sqrt(chance + bias**2).astype(np.float32)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -230,10 +232,14 @@ def _bitmap(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 def load_faiss() -> Any:
     """Import faiss, or raise MissingExtra."""
-    need("an index of faiss ('hnsw', 'ivf')", "faiss", "faiss")
-    import faiss  # noqa: PLC0415  (66 MB that few stores need)
+    if "faiss" not in sys.modules:
+        need("an index of faiss ('hnsw', 'ivf')", "faiss", "faiss")
+        import faiss  # noqa: PLC0415  (66 MB that few stores need)
 
-    return faiss
+        if hasattr(os, "register_at_fork"):
+            # OpenMP's threads stay behind in the parent, and waiting for them would never end.
+            os.register_at_fork(after_in_child=lambda: faiss.omp_set_num_threads(1))
+    return sys.modules["faiss"]
 
 
 def _unreadable(folder: Path, name: str, why: str) -> CorruptFile:
