@@ -8,14 +8,15 @@ and are asked for keys and texts of the ten best; the truth is exact.
 Each program runs alone, each phase in a process of its own (:mod:`store_programs`), with as many
 threads as it takes by itself. All are loaded; then all are asked, in turns (summaries: in two
 rounds, the second backwards); then all are written to and killed (SIGKILL) while they are open, and
-asked what is left. A phase has ``--limit`` seconds, and two fifths of it for words; what does
-not finish is said.
+asked what is left. A phase has ``--limit`` seconds; what does not finish is said.
+``--programs qkv --keep`` measures some again, and keeps the figures of the others.
 Writes results/store_peers.{md,json}.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import os
 import shutil
@@ -37,7 +38,7 @@ from defaults import Table
 from encoded import remembering
 from measure import Quiet
 from store_programs import DELETED, FOLLOWED, PARTS, PROGRAMS, WRITTEN, K
-from study import SEED, write
+from study import RESULTS, SEED, write
 
 from qkv.attention import unit
 from qkv.encoders import encode_all
@@ -94,10 +95,10 @@ def words(n: int) -> Data:
     return _divided(list(lexicon.words[: len(vectors)]), texts, vectors)
 
 
-#: Name → how it is made, of how many records, asked in how many rounds, share of the limit.
-DATA: dict[str, tuple[Callable[[int], Data], int, int, float]] = {
-    "packages": (packages, 100_000, 2, 1.0),
-    "words": (words, 400_000, 1, 0.4),
+#: Name → how it is made, of how many records, asked in how many rounds.
+DATA: dict[str, tuple[Callable[[int], Data], int, int]] = {
+    "packages": (packages, 100_000, 2),
+    "words": (words, 400_000, 1),
 }
 
 
@@ -141,6 +142,7 @@ class Run:
     facts: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
     disk: float | None = None
     ended: str = ""
+    noted: str = ""
     spent: float = 0.0
 
     @property
@@ -178,7 +180,9 @@ class Run:
         self._end(name, code, said)
 
     def _end(self, phase: str, code: int | None, said: dict[str, Any]) -> None:
-        if code is None:
+        if code is None and "searchable" in said:
+            self.noted = f"load: could be searched, but close() took more than {self.limit:.0f} s"
+        elif code is None:
             far = f", {said['loaded']:,} rows written" if "loaded" in said else ""
             self.ended = f"{phase}: not done in {self.limit:.0f} s{far}"
         elif "failed" in said:
@@ -267,7 +271,6 @@ def _figures(data: Data, run: Run, place: dict[str, int]) -> dict[str, Any]:
     n, opened = len(data.keys), run.facts["open"]
     imported = run.facts["imported"][1:]  # the first was the loading process
     load, searchable = run.last("load"), run.last("searchable")
-    unfinished = run.last("loaded") != n
     kept = run.last("kept")
     figures: dict[str, Any] = {
         "recall": _recall(data, run, "found", place),
@@ -275,12 +278,13 @@ def _figures(data: Data, run: Run, place: dict[str, int]) -> dict[str, Any]:
         "questions": len(run.times("query")),
         "open": float(np.median(opened)) if opened else None,
         "import": float(np.median(imported)) if imported else None,
-        "load": None if load is None or unfinished else round(n / load),
+        "load": None if load is None else round(run.last("loaded") / load),
         "searchable": None if searchable is None else round(n / searchable),
         "disk": None if searchable is None else round(run.disk or 0),
         "memory": _rounded(max((m for m in run.facts["memory"] if m), default=None)),
         "memory loading": _rounded(run.last("memory_loading")),
         "kept": None if kept is None else f"{kept} of {len(run.last('written'))}",
+        "when": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "gone": None if kept is None else f"{run.last('gone')} of {len(run.last('deleted'))}",
     }
     for fact in ("query", "query_in_part", "get", "insert", "delete", "query_after_insert"):
@@ -321,6 +325,7 @@ _WRITTEN = {
     "deletes kept": "gone",
     "disk, MB": "disk",
     "memory loading, MB": "memory loading",
+    "measured": "when",
 }
 
 #: What → figure, goal, its unit, and whether more is better; for 100,000 records.
@@ -341,9 +346,53 @@ _GOALS: tuple[tuple[str, str, float | None, str, bool], ...] = (
 )
 
 
-def _tables(data: Data, runs: list[Run], goals: bool) -> list[Table]:
-    place = {key: row for row, key in enumerate(data.keys)}
-    figures = {run.name: _figures(data, run, place) for run in runs}
+@dataclass
+class Found:
+    """What was found with one data set, by program."""
+
+    figures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: Further questions with their percentiles.
+    more: list[list[Any]] = field(default_factory=list)
+    ended: list[list[Any]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, data: Data, runs: list[Run]) -> Found:
+        """What runs say."""
+        place = {key: row for row, key in enumerate(data.keys)}
+        return cls(
+            {run.name: _figures(data, run, place) for run in runs},
+            _more(runs),
+            [[run.name, run.ended or run.noted] for run in runs if run.ended or run.noted],
+        )
+
+    @classmethod
+    def kept(cls, data: Data) -> Found:
+        """What was written down before."""
+        found = cls()
+        file = RESULTS / "store_peers.json"
+        tables = json.loads(file.read_text(encoding="utf-8"))["tables"] if file.exists() else []
+        rows = {table["title"]: table["rows"] for table in tables}
+        for title, columns in (("asked", _ASKED), ("written", _WRITTEN)):
+            for name, _, *cells in rows.get(f"{data}: {title}", []):
+                known = (None if cell == NOTHING else cell for cell in cells)
+                figures = found.figures.setdefault(name, dict.fromkeys(columns.values()))
+                figures |= dict(zip(columns.values(), known, strict=False))
+        found.more = rows.get(f"{data}: other questions", [])
+        found.ended = rows.get(f"{data}: not finished", [])
+        return found
+
+    def replaced(self, newer: Found) -> Found:
+        """With newer figures of some programs."""
+        again = set(newer.figures)
+        figures = self.figures | newer.figures
+        return Found(
+            {name: figures[name] for name in PROGRAMS if name in figures},
+            [row for row in self.more if row[0].split(": ")[0] not in again] + newer.more,
+            [row for row in self.ended if row[0] not in again] + newer.ended,
+        )
+
+
+def _tables(data: Data, found: Found, goals: bool) -> list[Table]:
     tables = [
         Table(
             f"{data}: asked",
@@ -351,24 +400,25 @@ def _tables(data: Data, runs: list[Run], goals: bool) -> list[Table]:
             f"keeps one record in {PARTS}, another {PARTS}th for each query. Memory: the most that "
             f"the process held, what it mapped included.",
             ["", "how", *map(str.strip, _ASKED)],
-            _rows(figures, _ASKED),
+            _rows(found.figures, _ASKED),
         ),
         Table(
             f"{data}: written",
             "Until searchable: with the index built and a first answer given. Inserts and deletes: "
             "single ones, each kept before it returns; what was kept was counted after a SIGKILL.",
             ["", "how", *_WRITTEN],
-            _rows(figures, _WRITTEN),
+            _rows(found.figures, _WRITTEN),
         ),
     ]
-    if "qkv" in figures:
-        tables.append(_beside(data, figures, goals))
-        more = [run for run in runs if run.facts["more"]]
-        if more:
-            tables.append(_more(data, more))
-    ended = [[run.name, run.ended] for run in runs if run.ended]
-    if ended:
-        tables.append(Table(f"{data}: not finished", "", ["", "why"], ended))
+    if "qkv" in found.figures:
+        tables.append(_beside(data, found.figures, goals))
+    if found.more:
+        columns = ["", "p50, ms", "p99, ms"]
+        text = "What only qkv was asked."
+        tables.append(Table(f"{data}: other questions", text, columns, found.more))
+    if found.ended:
+        text = "What has no figures, and why."
+        tables.append(Table(f"{data}: not finished", text, ["", "why"], found.ended))
     return tables
 
 
@@ -421,14 +471,14 @@ def _plain(figure: Any) -> str:
     return f"{figure:,}" if isinstance(figure, int) else f"{figure:.3f}"
 
 
-def _more(data: Data, runs: list[Run]) -> Table:
+def _more(runs: list[Run]) -> list[list[Any]]:
     rows = []
     for run in runs:
-        for name in run.facts["more"][0]:
+        for name in run.facts["more"][0] if run.facts["more"] else ():
             pieces = [one[name] for one in run.facts["more"] if name in one]
             low, high = np.percentile(np.concatenate(pieces), (50, 99)) * MS
             rows.append([f"{run.name}: {name}", float(low), float(high)])
-    return Table(f"{data}: other questions", "", ["", "p50, ms", "p99, ms"], rows)
+    return rows
 
 
 # ── all of it ────────────────────────────────────────────────────────────────────────────────
@@ -441,23 +491,39 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="does it run at all: 3,000 records")
     parser.add_argument("--data", nargs="*", choices=DATA, default=list(DATA))
     parser.add_argument("--programs", nargs="*", choices=PROGRAMS, default=list(PROGRAMS))
+    parser.add_argument(
+        "--keep", action="store_true", help="the figures of other programs stay as they are"
+    )
     parser.add_argument("--limit", type=float, default=150, help="seconds for each phase")
     options = parser.parse_args()
-    tables, quiet = [], Quiet()
+    tables: list[Table] = []
+    quiet = Quiet()
     for name in options.data:
         if name == "packages" and missing([SUMMARIES]):
             print(f"{SUMMARIES} is not there (set QKV_DATA): left out")
             continue
-        make, most, rounds, patience = DATA[name]
+        make, most, rounds = DATA[name]
         data = make((3_000 if options.quick else most) - (QUERIES + FRESH) * (name == "words"))
         print(f"{name}, {data}", flush=True)
         with tempfile.TemporaryDirectory() as folder:
-            runs = _measure(data, options.programs, Path(folder), options.limit * patience, rounds)
-        tables += _tables(data, runs, goals=name == "packages")
+            runs = _measure(data, options.programs, Path(folder), options.limit, rounds)
+        found = Found.of(data, runs)
+        if options.keep:
+            found = Found.kept(data).replaced(found)
+        tables += _tables(data, found, goals=name == "packages")
         print("\n".join(table.markdown() for table in tables), flush=True)
         if not (options.no_write or options.quick):
             others = f"{quiet.others()} cores kept busy by other programs, on average"
-            write("store_peers", f"Stores of vectors ({others})", tables, **_versions())
+            kept = _others(tables) if options.keep else []
+            write("store_peers", f"Stores of vectors ({others})", tables + kept, **_versions())
+
+
+def _others(tables: list[Table]) -> list[Table]:
+    """Tables of other data sets, as they were written down before."""
+    file = RESULTS / "store_peers.json"
+    record = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"tables": []}
+    done = {table.title.split(":")[0] for table in tables}
+    return [Table(**one) for one in record["tables"] if one["title"].split(":")[0] not in done]
 
 
 def _versions() -> dict[str, str]:

@@ -24,7 +24,7 @@ def test_an_interrupted_catching_up_leaves_no_ghosts(monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("qkv.snapshot._grouped", interrupted)
+    monkeypatch.setattr("qkv.prototypes.Prototypes.moved", interrupted)
     with pytest.raises(KeyboardInterrupt):
         db.attend("x")
     monkeypatch.undo()
