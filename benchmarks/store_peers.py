@@ -375,7 +375,8 @@ class Found:
         for title, columns in (("asked", _ASKED), ("written", _WRITTEN)):
             for name, _, *cells in rows.get(f"{data}: {title}", []):
                 known = (None if cell == NOTHING else cell for cell in cells)
-                figures = found.figures.setdefault(name, dict.fromkeys(columns.values()))
+                everything = [*_ASKED.values(), *_WRITTEN.values()]
+                figures = found.figures.setdefault(name, dict.fromkeys(everything))
                 figures |= dict(zip(columns.values(), known, strict=False))
         found.more = rows.get(f"{data}: other questions", [])
         found.ended = rows.get(f"{data}: not finished", [])
