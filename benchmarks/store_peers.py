@@ -326,6 +326,7 @@ _WRITTEN = {
     "disk, MB": "disk",
     "memory loading, MB": "memory loading",
     "measured": "when",
+    "cores busy with other programs": "busy",
 }
 
 #: What → figure, goal, its unit, and whether more is better; for 100,000 records.
@@ -356,11 +357,11 @@ class Found:
     ended: list[list[Any]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, data: Data, runs: list[Run]) -> Found:
-        """What runs say."""
+    def of(cls, data: Data, runs: list[Run], busy: float) -> Found:
+        """What runs say, while others kept so many cores busy."""
         place = {key: row for row, key in enumerate(data.keys)}
         return cls(
-            {run.name: _figures(data, run, place) for run in runs},
+            {run.name: _figures(data, run, place) | {"busy": busy} for run in runs},
             _more(runs),
             [[run.name, run.ended or run.noted] for run in runs if run.ended or run.noted],
         )
@@ -406,7 +407,8 @@ def _tables(data: Data, found: Found, goals: bool) -> list[Table]:
         Table(
             f"{data}: written",
             "Until searchable: with the index built and a first answer given. Inserts and deletes: "
-            "single ones, each kept before it returns; what was kept was counted after a SIGKILL.",
+            "single ones, each kept before it returns; what was kept was counted after a SIGKILL. "
+            "Rows that were not measured at the same time say so: a busy machine is a slow one.",
             ["", "how", *_WRITTEN],
             _rows(found.figures, _WRITTEN),
         ),
@@ -498,7 +500,6 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=150, help="seconds for each phase")
     options = parser.parse_args()
     tables: list[Table] = []
-    quiet = Quiet()
     for name in options.data:
         if name == "packages" and missing([SUMMARIES]):
             print(f"{SUMMARIES} is not there (set QKV_DATA): left out")
@@ -506,17 +507,17 @@ def main() -> None:
         make, most, rounds = DATA[name]
         data = make((3_000 if options.quick else most) - (QUERIES + FRESH) * (name == "words"))
         print(f"{name}, {data}", flush=True)
+        quiet = Quiet()
         with tempfile.TemporaryDirectory() as folder:
             runs = _measure(data, options.programs, Path(folder), options.limit, rounds)
-        found = Found.of(data, runs)
+        found = Found.of(data, runs, quiet.others())
         if options.keep:
             found = Found.kept(data).replaced(found)
         tables += _tables(data, found, goals=name == "packages")
         print("\n".join(table.markdown() for table in tables), flush=True)
         if not (options.no_write or options.quick):
-            others = f"{quiet.others()} cores kept busy by other programs, on average"
             kept = _others(tables) if options.keep else []
-            write("store_peers", f"Stores of vectors ({others})", tables + kept, **_versions())
+            write("store_peers", "Stores of vectors", tables + kept, **_versions())
 
 
 def _others(tables: list[Table]) -> list[Table]:

@@ -275,7 +275,11 @@ class Reader:
             known = None if calibration is None else calibration.imagining
             gains = PLAIN if known is None else known.proposing.gains
             offsets = self._offsets(snapshot, meanings, gains)
-        light = calibration is not None and only_recalls(snapshot, meanings)
+        # Where each record has a value of its own, the weights of the best are all that is wanted.
+        told_apart = snapshot.all_distinct and np.isfinite(temperature)  # all alike have no best
+        weighed = calibration is not None or told_apart
+        asked = Asked([q if isinstance(q, str) else None for q in queries], count)
+        light = weighed and only_recalls(snapshot, meanings)
         values = Nothing() if light else values_of(snapshot, offsets)
         vectors = self._space.queries(queries)
         prepared = self._space.prepared(vectors)
@@ -283,7 +287,7 @@ class Reader:
             prepared if calibration is None else calibration.weigh(prepared),
             values,
             temperature=temperature,
-            k=max(SHOWN, top_k or 0) if calibration is None else NEAR,
+            k=max(SHOWN, top_k or 0, asked.count if light else 0) if calibration is None else NEAR,
             among=among,
             tolerance=tolerance,
         )
@@ -291,7 +295,6 @@ class Reader:
             part = part.truncate(top_k, values)
         read = part.read(self.null).silence(np.asarray(~vectors.any(axis=1)))
         judged = None
-        asked = Asked([q if isinstance(q, str) else None for q in queries], count)
         if calibration is not None:
             judged = judge(
                 snapshot,

@@ -70,13 +70,16 @@ class Places:
         self._known = known
         self._moved: dict[int, int] = {}
 
+    def look_up(self, records: list[int]) -> None:
+        """Find many at once: one by one, each costs a search of its own."""
+        ids = np.array([id for id in records if id not in self._moved], dtype=np.int64)
+        if len(ids):
+            rows = np.max([part.find(ids) for part in self._known], axis=0)
+            self._moved.update(zip(ids.tolist(), rows.tolist(), strict=True))
+
     def at(self, record: int) -> int:
-        """Row of a record."""
-        row = self._moved.get(record)
-        if row is None:
-            one = np.array([record])
-            row = max((int(part.find(one)[0]) for part in self._known), default=-1)
-        return row
+        """Row of a record that was looked up."""
+        return self._moved[record]
 
     def put(self, record: int, row: int) -> None:
         """Say where a record is now."""
@@ -172,6 +175,7 @@ class Snapshot:
     def _changed(self, changes: Changes, metric: Metric) -> Snapshot:
         changed = [row for batch in changes.changed for row in zip(*batch, strict=True)]
         places = self.places or Places(self.begun, self._later)
+        places.look_up([*changes.deleted, *(record for record, _, _ in changed)])
         gone = [row for id in changes.deleted if (row := places.drop(id)) >= 0]
         old: list[tuple[int, int]] = []  # row and number of a value that changed alone
         new: list[tuple[int, int, bytes]] = []  # record, number of the value, vector

@@ -97,7 +97,9 @@ def answer(
     list of Answered
         One for each query.
     """
-    if judged is not None and not read.output.shape[1]:
+    if not read.output.shape[1]:
+        if judged is None:
+            return _weighed(read, asked.count)
         return [_recalled(judged, row, asked.count) for row in range(len(read.null))]
     if _all_vectors(snapshot) is not None:
         return _dense(read, asked.count, decoding, judged)
@@ -140,6 +142,16 @@ def _recalled(judged: Judged, row: int, count: int) -> Answered:
         if id >= 0 and p > 0
     ]
     return Answered(_best(found, count), None)
+
+
+def _weighed(read: Read, count: int) -> list[Answered]:
+    """The heaviest records, where each has a value of its own; of equals, the first stored."""
+    answers = []
+    for ids, weights in zip(read.indices.tolist(), read.weights.tolist(), strict=True):
+        heaviest = sorted((-weight, id) for id, weight in zip(ids, weights, strict=True) if weight)
+        found = [Found(None, -less, Origin.RECALLED, id) for less, id in heaviest[:count]]
+        answers.append(Answered(found, None))
+    return answers
 
 
 def _judged(masses: Floats, judged: Judged, snapshot: Snapshot) -> Floats:
