@@ -232,7 +232,7 @@ def _bitmap(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 def load_faiss() -> Any:
     """Import faiss, or raise MissingExtra."""
-    if "faiss" not in sys.modules:
+    if sys.modules.get("faiss") is None:
         need("an index of faiss ('hnsw', 'ivf')", "faiss", "faiss")
         import faiss  # noqa: PLC0415  (66 MB that few stores need)
 
