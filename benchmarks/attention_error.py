@@ -14,7 +14,8 @@ Queries are vectors that are not stored. Each query is asked alone, all methods 
 
 The engine reads a four-bit code of every key, an eighth of the bytes; codes are not keys and are
 not counted as such, but their milliseconds are. Settings were chosen on the first half of the
-held-out queries; the tables are of queries from the second half, which nothing was chosen on. Writes results/attention_error.{md,json,png}.
+held-out queries; the tables are of queries from the second half, which nothing was chosen on.
+Writes results/attention_error.{md,json,png}.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -232,14 +232,18 @@ def _bitmap(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 def load_faiss() -> Any:
     """Import faiss, or raise MissingExtra."""
-    if sys.modules.get("faiss") is None:
-        need("an index of faiss ('hnsw', 'ivf')", "faiss", "faiss")
-        import faiss  # noqa: PLC0415  (66 MB that few stores need)
+    need("an index of faiss ('hnsw', 'ivf')", "faiss", "faiss")
+    return _loaded()
 
-        if hasattr(os, "register_at_fork"):
-            # OpenMP's threads stay behind in the parent, and waiting for them would never end.
-            os.register_at_fork(after_in_child=lambda: faiss.omp_set_num_threads(1))
-    return sys.modules["faiss"]
+
+@cache
+def _loaded() -> Any:
+    import faiss  # noqa: PLC0415  (66 MB that few stores need)
+
+    if hasattr(os, "register_at_fork"):
+        # OpenMP's threads stay behind in the parent, and waiting for them would never end.
+        os.register_at_fork(after_in_child=lambda: faiss.omp_set_num_threads(1))
+    return faiss
 
 
 def _unreadable(folder: Path, name: str, why: str) -> CorruptFile:
