@@ -46,9 +46,9 @@ _HEAD, _WIDE_HEAD, _HEAD_SHARE = 100, 1000, 1000
 _WAITING = 1024
 #: A filter that keeps fewer rows, or fewer than one in so many, is answered from these rows alone.
 _FEW, _SPARSE = 8192, 64
-#: Error of the model, over the width β√v of the logits: fitted.
+#: Error of the model, over the width β√v of the logits: chosen by hand.
 _BIAS, _MASS_BIAS = 0.035, 0.03
-#: Chance weighs more than normal distributions have it: fitted.
+#: Chance weighs more than normal distributions have it: chosen by hand.
 _CHANCE = 2.5
 #: Fewer members than this are rounding.
 _ROUNDING = 0.5
@@ -679,7 +679,8 @@ def _error(
 
     Two errors add up: chance (a cluster's members are a sample of its distribution) and the
     distribution itself, which is not quite normal. The second grows with the width β√v of the
-    logits; its factor was fitted, see benchmarks/attention_error.py.
+    logits; its factor, and one for the first, were chosen by hand; what
+    became of it is in benchmarks/results/attention_error.md.
     """
     total = np.where(mass > 0, mass, 1)
     width = np.minimum(beta * np.sqrt(variances), 1e6)
