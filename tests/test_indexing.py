@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -120,6 +121,23 @@ def test_an_older_copy_of_the_file_does_not_take_the_newer_index(vectors, small,
         assert db.index == "flat"
         settle(db)
         assert db.index != "flat"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
+def test_without_a_place_to_keep_it_the_index_lives_in_memory(
+    vectors, small, tmp_path, monkeypatch, number
+) -> None:  # type: ignore[no-untyped-def]
+    def refused(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("qkv.derived._written", refused)
+    path = tmp_path / "s.qkv"
+    with Database(path=path, encoder=None, lexicon=None) as db:
+        settle(fill(db, vectors))
+        assert db.index != "flat"
+        assert [db.search(q, 1)[0].key for q in vectors[:5]] == [f"k{i}" for i in range(5)]
+        assert not list((tmp_path / "s.qkv-index").iterdir())
+        db.compact()
 
 
 def test_readers_do_not_wait_while_it_is_arranged(vectors, small, monkeypatch) -> None:  # type: ignore[no-untyped-def]

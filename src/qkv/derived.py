@@ -103,13 +103,11 @@ def arranged(
     whole = _all_keys(snapshot.index, rows)
     clusters = cluster(whole, progress=report(0))
     order = clusters.order()
-    keys = _room(folder, n, snapshot.index.dimension)
-    for start in range(0, n, _BLOCK):
-        keys[start : start + _BLOCK] = whole[order[start : start + _BLOCK]]
-        report(1)(start, n)
+    if folder is None:
+        keys = np.ascontiguousarray(whole[order], dtype=np.float32)
+    else:
+        keys = _written(folder / "keys.npy", whole, order, report(1))
     del whole
-    if folder is not None:
-        keys = _mapped(folder / "keys.npy", keys)
     proposing = None if engine is None else engine_of(engine).build(keys, report(2))
     index = NearFarIndex.ordered(keys, clusters.starts(), clusters.centroids, engine=proposing)
     rows = rows[order]
@@ -139,18 +137,19 @@ def _all_keys(index: Index, rows: Integers) -> Floats:
     return index.vectors(rows)
 
 
-def _room(folder: Path | None, n: int, dimension: int) -> NDArray[Any]:
-    if folder is None:
-        return np.empty((n, dimension), dtype=np.float32)
-    return np.lib.format.open_memmap(
-        folder / "keys.npy", mode="w+", dtype=np.float32, shape=(n, dimension)
-    )
+def _written(path: Path, keys: Floats, order: Integers, report: Progress) -> Floats:
+    """Write keys in an order, and map the file: its pages can be dropped and read again.
 
-
-def _mapped(path: Path, written: NDArray[Any]) -> NDArray[Any]:
-    """The same file, opened for reading: its pages can be dropped and read again."""
-    if isinstance(written, np.memmap):
-        written.flush()
+    Written, not mapped for writing: where the disk is full, that is an error and no crash.
+    """
+    shape = (len(order), keys.shape[1])
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for start in range(0, len(order), _BLOCK):
+            block = keys[order[start : start + _BLOCK]]
+            file.write(np.ascontiguousarray(block, dtype="<f4").tobytes())
+            report(start, len(order))
     return _plain(np.load(path, mmap_mode="r"))
 
 

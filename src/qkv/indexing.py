@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from qkv.derived import Image, Progress, arranged, discard, kind_of, load, save
-from qkv.errors import Closed, DiskFull, FileError, InputError, Locked, ReadOnlyFile
+from qkv.errors import Closed, DiskFull, InputError, Locked, ReadOnlyFile
 from qkv.indexes.engines import ENGINES, engine, installed
 from qkv.indexes.near_far import NearFarIndex
 from qkv.snapshot import Snapshot
@@ -89,8 +89,7 @@ class Indexing:
             return
 
         def work() -> None:
-            # Without a place to keep it, or with the store closed, the next process does it again.
-            with suppress(Closed, Locked, DiskFull, ReadOnlyFile, FileError, OSError):
+            with suppress(Closed):  # whoever closed the store does not wait for this
                 self._failed = snapshot.version
                 take(self.arrange(snapshot))
                 self._failed = -1
@@ -109,16 +108,20 @@ class Indexing:
             return self._arranged(snapshot, progress)
 
     def _arranged(self, snapshot: Snapshot, progress: Progress | None) -> Snapshot:
-        kind = self._kind()
         path = self._tables.path
-        if path is None or self._tables.read_only:
-            return arranged(snapshot, kind, None, progress)
+        if path is not None and not self._tables.read_only:
+            # Without a place to keep it, it lives in memory, and the next process does it again.
+            with suppress(Locked, DiskFull, ReadOnlyFile, OSError):
+                return self._kept(path, snapshot, progress)
+        return arranged(snapshot, self._kind(), None, progress)
+
+    def _kept(self, path: Path, snapshot: Snapshot, progress: Progress | None) -> Snapshot:
         home = home_of(path)
         home.mkdir(parents=True, exist_ok=True)
         # Whatever a process left that died half way goes with the next image.
         folder = Path(tempfile.mkdtemp(prefix="image-making-", dir=home))
         try:
-            done = arranged(snapshot, kind, folder, progress)
+            done = arranged(snapshot, self._kind(), folder, progress)
             image = self._image(uuid.uuid4().hex)
             save(done, image, folder)
         except BaseException:

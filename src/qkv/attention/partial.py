@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +19,6 @@ __all__ = ["Partial", "Read", "stream"]
 #: Scores held at once while streaming: 8 MB of float32, so that the passes after the product find
 #: most of them in the processor's cache.
 BLOCK = 2 << 20
-#: Multiples of τ within which exp and sums of a billion of its results are far from overflow, and
-#: single ones from vanishing.
-_FAR = 60.0
 
 
 @dataclass(frozen=True)
@@ -235,89 +230,32 @@ def stream(
     Partial
     """
     temperature = check_temperature(temperature)
-    room = block or max(1024, BLOCK // max(len(queries), 1))
-    once = partial(_stream, queries, keys, values, temperature, min(k, len(keys)), skip, offset)
-    part = once(min(max(1, len(keys)), room), _FAR)
-    if np.isfinite(part.output).all():
-        return part
-    return once(min(max(1, len(keys)), room), 0.0)  # values so large that only weights will do
-
-
-def _stream(
-    queries: Floats,
-    keys: Floats,
-    values: Values,
-    temperature: float,
-    k: int,
-    skip: Integers | None,
-    offset: int,
-    size: int,
-    far: float,
-) -> Partial:
+    k = min(k, len(keys))
     rows, dtype = len(queries), np.result_type(queries, keys)
-    sums = _Sums(rows, values.width, temperature, dtype, far)
+    maximum = np.full(rows, -np.inf, dtype=dtype)
+    mass = np.zeros(rows, dtype=dtype)
+    output = np.zeros((rows, values.width), dtype=dtype)
     indices = np.full((rows, k), -1, dtype=np.int64)
     best = np.full((rows, k), -np.inf, dtype=dtype)
-    room = np.empty((rows, size), dtype=dtype)
+    size = min(max(1, len(keys)), block or max(1024, BLOCK // max(rows, 1)))
+    room, ones = np.empty((rows, size), dtype=dtype), np.ones(size, dtype=dtype)
     for start, stop in _blocks(len(keys), size):
         s = dots(queries, keys[start:stop], out=room[:, : stop - start])
         if skip is not None and len(skip):
             lo, hi = np.searchsorted(skip, (start, stop))
             s[:, skip[lo:hi] - start] = -np.inf
         indices, best = improve(indices, best, s, start + offset)
-        powers = sums.powers(s, best[:, 0] if k else s.max(axis=1))
-        values.add(powers, start, stop, sums.output)
-    return sums.partial(indices, best)
-
-
-class _Sums:
-    """Mass and output of what was read so far, relative to exp(reference / τ).
-
-    A reference for each query keeps exp from overflowing. It stays at 0 while no score is farther
-    from 0 than `far` times τ, which saves a pass over the scores; after that, it is the largest.
-    """
-
-    def __init__(self, rows: int, width: int, temperature: float, dtype: Any, far: float) -> None:
-        self.temperature = temperature
-        self.reference = np.zeros(rows, dtype=dtype)
-        self.maximum = np.full(rows, -np.inf, dtype=dtype)
-        self.mass = np.zeros(rows, dtype=dtype)
-        self.output = np.zeros((rows, width), dtype=dtype)
-        #: τ = 0 and τ = ∞ look for gaps from the largest.
-        self.far = far * temperature if 0 < temperature < np.inf else 0.0
-
-    def powers(self, scores: Floats, best: Floats) -> Floats:
-        """exp((s − reference) / τ) of a block, in its place; adds them to the mass."""
-        self.maximum = np.maximum(self.maximum, best)
-        with np.errstate(invalid="ignore"):
-            lost = ~(np.abs(self.maximum - self.reference) <= self.far)
+        larger = np.maximum(maximum, best[:, 0] if k else s.max(axis=1))
+        shrink = decay(gap(larger, maximum), temperature)
+        maximum = larger
         # Where no live key was met yet, subtracting 0 keeps -inf at -inf.
-        lost &= ~np.isneginf(self.maximum)
-        if lost.any():
-            shrink = decay(gap(self.maximum, self.reference), self.temperature)
-            shrink[~lost], shrink[self.mass == 0] = 1, 1
-            self.mass *= shrink
-            self.output *= shrink[:, None]
-            self.reference = np.where(lost, self.maximum, self.reference)
-        if self.reference.any():
-            scores -= self.reference[:, None]
-        powers = decay(scores, self.temperature)
-        self.mass += product(powers, np.ones(powers.shape[1], dtype=powers.dtype))
-        return powers
-
-    def partial(self, indices: Integers, best: Floats) -> Partial:
-        """All of it, relative to the largest score."""
-        shrink = np.where(np.isneginf(self.maximum), self.reference, self.maximum)
-        with np.errstate(over="ignore"):
-            shrink = decay(self.reference - shrink, self.temperature)
-        return Partial(
-            self.temperature,
-            self.maximum,
-            self.mass * shrink,
-            self.output * shrink[:, None],
-            indices,
-            best,
-        )
+        s -= np.where(np.isneginf(maximum), 0, maximum)[:, None]
+        powers = decay(s, temperature)
+        mass = mass * shrink + product(powers, ones[: stop - start])
+        if start and (shrink != 1).any():
+            output *= shrink[:, None]
+        values.add(powers, start, stop, output)
+    return Partial(temperature, maximum, mass, output, indices, best)
 
 
 def _blocks(n: int, size: int) -> Iterator[tuple[int, int]]:
