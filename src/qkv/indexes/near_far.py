@@ -28,7 +28,9 @@ from qkv.attention import (
 from qkv.indexes.clusters import Clusters, assign, cluster
 from qkv.indexes.engine import Engine
 from qkv.indexes.far_field import Far, FarField, expect, ratio
-from qkv.indexes.far_values import Change, Kept, Reading
+from qkv.indexes.far_kept import Change, Kept
+from qkv.indexes.far_values import Reading
+from qkv.indexes.left import ROUNDING, Left, blank_rows, estimate, nearest, take_out, wider
 from qkv.indexes.near import Found, Lists, ranked, runs, within
 from qkv.rows import Rows
 from qkv.types import Floats, Integers
@@ -46,12 +48,6 @@ _HEAD, _WIDE_HEAD, _HEAD_SHARE = 100, 1000, 1000
 _WAITING = 1024
 #: A filter that keeps fewer rows, or fewer than one in so many, is answered from these rows alone.
 _FEW, _SPARSE = 8192, 64
-#: Error of the model, over the width β√v of the logits: chosen by hand.
-_BIAS, _MASS_BIAS = 0.035, 0.03
-#: Chance weighs more than normal distributions have it: chosen by hand.
-_CHANCE = 2.5
-#: Fewer members than this are rounding.
-_ROUNDING = 0.5
 #: How often the near part is widened for a tolerance before everything is read.
 _WIDENINGS = 4
 
@@ -137,7 +133,7 @@ class NearFarIndex:
     ) -> None:
         self._base = keys
         self._grown = Rows(np.zeros((0, keys.shape[1]), dtype=np.float32))
-        blank = _blank(keys, 0)
+        blank = blank_rows(keys, 0)
         inside: NDArray[Any] = labels.astype(np.int32)
         inside[blank] = len(starts) - 1
         field = FarField.of(keys, inside, len(starts) - 1)
@@ -219,7 +215,7 @@ class NearFarIndex:
         return self._appended(keys)
 
     def _appended(self, keys: Floats) -> NearFarIndex:
-        late = np.concatenate((self._late, _blank(keys, len(self))))
+        late = np.concatenate((self._late, blank_rows(keys, len(self))))
         return self._with(grown=self._grown.append(keys), late=late)._settled(_WAITING)
 
     def remove(self, rows: Integers) -> NearFarIndex:
@@ -358,7 +354,7 @@ class NearFarIndex:
         for _ in range(_WIDENINGS):
             if part.error is None or (part.error <= tolerance).all():
                 return part
-            near = _wider(near, far, part.error, tolerance)
+            near = wider(near, far, part.error, tolerance)
             found = self._found(queries, near, head, among)
             part, far = self._read(
                 queries, values, temperature, k, among, near, found, head, tolerance
@@ -398,7 +394,7 @@ class NearFarIndex:
             return [], True
         scores = dots(queries, field.means)
         scores[:, field.counts < 1] = -np.inf
-        return [_nearest(row, field.counts, budget) for row in scores], False
+        return [nearest(row, field.counts, budget) for row in scores], False
 
     def _exact(
         self,
@@ -510,9 +506,7 @@ class NearFarIndex:
         left = self._left(queries, among, near, found)
         if temperature == 0:  # the best score alone counts, and that is near
             left.members[:] = 0
-        middle = np.where(left.members > _ROUNDING, left.means, -np.inf).max(
-            axis=1, initial=-np.inf
-        )
+        middle = np.where(left.members > ROUNDING, left.means, -np.inf).max(axis=1, initial=-np.inf)
         top = best[:, 0].astype(np.float64)
         maximum = np.where(np.isneginf(top), middle, top)
         empty = np.isneginf(maximum)
@@ -539,7 +533,7 @@ class NearFarIndex:
                 each = -far.each[i, own] * (1 if left.share is None else left.share[own])
                 output[i] += values.take(each[None].astype(np.float32), taken[None])[0]
         moments.clip(output)
-        error = _error(far, left.variances, beta, moments.scatter(field), mass, output)
+        error = estimate(far, left.variances, beta, moments.scatter(field), mass, output)
         part = Partial(
             temperature,
             np.where(empty, -np.inf, maximum).astype(np.float32),
@@ -553,7 +547,7 @@ class NearFarIndex:
 
     def _left(
         self, queries: Floats, among: Integers | None, near: list[Integers], found: list[Found]
-    ) -> _Left:
+    ) -> Left:
         """Moments of the scores of what was not scored."""
         state, field, m = self._state, self._state.field, len(queries)
         labels, counts, share = state.labels, field.counts, None
@@ -587,8 +581,8 @@ class NearFarIndex:
             members[i, own] = 0
             taken.append(out[away])
             if len(away):
-                _take_out(members[i], means[i], variances[i], labels[out[away]], out_scores)
-        return _Left(members, means, variances, local, labels, share, taken, centred)
+                take_out(members[i], means[i], variances[i], labels[out[away]], out_scores)
+        return Left(members, means, variances, local, labels, share, taken, centred)
 
 
 @dataclass(frozen=True)
@@ -615,101 +609,3 @@ class _State:
         order = np.argsort(labels, kind="stable")
         counts = np.bincount(labels, minlength=len(self.starts))
         return Lists(order + first, np.concatenate(([0], np.cumsum(counts))))
-
-
-@dataclass(frozen=True)
-class _Left:
-    """What was not scored, for m queries: members, mean score and variance of each cluster (m, C).
-
-    `local` (m, C) is the part of the covariance that is taken from the near clusters, and `centred`
-    holds for each query the weights that give it; `taken` holds rows of far clusters that were
-    scored, or are gone.
-    """
-
-    members: Floats
-    means: Floats
-    variances: Floats
-    local: Floats
-    labels: Integers
-    share: Floats | None
-    taken: list[Integers]
-    centred: list[Floats]
-
-
-def _wider(near: list[Integers], far: Far, error: Floats, tolerance: float) -> list[Integers]:
-    """More near clusters: those that add most to the error, until little enough is left."""
-    wider = []
-    for own, each, mass, noise, now in zip(near, far.each, far.mass, far.noise, error, strict=True):
-        if now <= tolerance:
-            wider.append(own)
-            continue
-        parts = each * mass * noise
-        order = np.argsort(-parts)
-        left = parts.sum() - np.cumsum(parts[order])
-        # The model's own error falls less fast than chance would have it: aim lower.
-        wanted = parts.sum() * (0.5 * tolerance / now) ** 2
-        more = order[: 1 + int(np.searchsorted(-left, -wanted))]
-        wider.append(np.union1d(own, more))
-    return wider
-
-
-def _take_out(
-    members: Floats, means: Floats, variances: Floats, labels: Integers, scores: Floats
-) -> None:
-    """Take scored members out of the moments of their clusters, in place, for one query."""
-    clusters, where = np.unique(labels, return_inverse=True)
-    count = np.bincount(where).astype(np.float64)
-    first = np.bincount(where, weights=scores)
-    second = np.bincount(where, weights=scores.astype(np.float64) ** 2)
-    n, mean, variance = members[clusters], means[clusters], variances[clusters]
-    left = np.maximum(n - count, 0)
-    safe = np.maximum(left, 1)
-    after = (n * mean - first) / safe
-    spread = (n * (variance + mean**2) - second) / safe - after**2
-    members[clusters] = left
-    means[clusters] = np.where(left > 0, after, 0)
-    # The tied covariance says little about small clusters: no less than a tenth is left.
-    variances[clusters] = np.clip(spread, 0.1 * variance, variance)
-
-
-def _error(
-    far: Far, variances: Floats, beta: float, within: float, mass: Floats, output: Floats
-) -> Floats:
-    """Estimated relative error of the output, or of the mass where the output has no columns.
-
-    Two errors add up: chance (a cluster's members are a sample of its distribution) and the
-    distribution itself, which is not quite normal. The second grows with the width β√v of the
-    logits; its factor, and one for the first, were chosen by hand; what
-    became of it is in benchmarks/results/attention_error.md.
-    """
-    total = np.where(mass > 0, mass, 1)
-    width = np.minimum(beta * np.sqrt(variances), 1e6)
-    if not output.shape[1]:
-        chance = _CHANCE * (far.each * far.mass * (far.noise - 1)).sum(axis=1)
-        bias = _MASS_BIAS * (far.mass * width**2).sum(axis=1)
-        estimate: Floats = np.sqrt(chance + bias**2) / total
-        return estimate.astype(np.float32)
-    length = np.linalg.norm(output, axis=1)
-    chance = _CHANCE * (far.each * far.mass * far.noise).sum(axis=1) * within
-    bias = _BIAS * (far.mass * width).sum(axis=1) / total
-    chance /= np.where(length > 0, length, 1) ** 2
-    error: Floats = np.sqrt(chance + bias**2).astype(np.float32)
-    return error
-
-
-def _nearest(scores: Floats, counts: Floats, budget: float) -> Integers:
-    """Clusters of the best scores, until they hold so many keys; ascending."""
-    likely = int(2 * budget * len(counts) / max(counts.sum(), 1)) + 8
-    while True:
-        likely = min(likely, len(scores))
-        order = np.argpartition(-scores, likely - 1)[:likely]
-        order = order[np.argsort(-scores[order])]
-        held = np.cumsum(counts[order])
-        if held[-1] >= budget or likely == len(scores):
-            return np.sort(order[: 1 + int(np.searchsorted(held, budget))])
-        likely *= 2
-
-
-def _blank(keys: Floats, start: int) -> Integers:
-    """Rows of zeros: the encoder understood nothing, so nothing may find them."""
-    return start + np.flatnonzero(~keys.any(axis=1))
