@@ -487,9 +487,11 @@ def test_without_the_extra_for_maps_too(method, module, words, monkeypatch):
 
 def test_the_pictures_of_the_docs_are_small_and_shown():
     pages = "".join(page.read_text() for page in PICTURES.parent.glob("*.md"))
+    root = PICTURES.parents[1]
     scripts = "".join(
-        (PICTURES.parents[1] / name).read_text()
-        for name in ("examples/pictures.py", "benchmarks/pictures.py")
+        script.read_text()
+        for name in ("examples", "benchmarks")
+        for script in (root / name).glob("*.py")
     )
     pictures = sorted(PICTURES.iterdir())
     assert pictures
