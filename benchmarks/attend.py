@@ -46,12 +46,13 @@ def _queries(data: Data) -> Iterator[Floats]:
 
 def _vectors(data: Data, setup: Setup) -> Row:
     db = load(data, list(data.V))
+    db.calibrate()  # or it would do so meanwhile
     temperature = db.attend(data.Q[0]).temperature
 
     def bare(q: Floats) -> Floats:
         return _softmax(data.K @ q, temperature) @ data.V
 
-    found = db.attend(data.Q[0]).output
+    found = db.attend(data.Q[0], temperature=temperature).output
     assert np.allclose(found, bare(data.Q[0]), atol=1e-4), "qkv and NumPy must say the same"
     size = (data.K.nbytes + data.V.nbytes) / 1e6
     times = _compare(db, data, bare, size, setup)
@@ -70,6 +71,7 @@ def _vectors(data: Data, setup: Setup) -> Row:
 
 
 def _label_row(what: str, db: qkv.Database, data: Data, setup: Setup) -> Row:
+    db.calibrate()
     temperature = db.attend(data.Q[0]).temperature
 
     def bare(q: Floats) -> Floats:

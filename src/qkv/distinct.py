@@ -179,6 +179,13 @@ class Distinct:
         """Return values as they are stored."""
         return [self._at(id)[1] for id in ids]
 
+    def values(self, ids: Sequence[int]) -> list[Value]:
+        """Return values as they were given; a caller may change them."""
+        rows = self._vectors
+        if rows and len(rows) == len(self):  # all are vectors
+            return [row.copy() for row in rows.matrix[list(ids)]]
+        return [self[id] for id in ids]
+
     def packed(self, ids: Integers) -> Packed:
         """Pack these values, in this order."""
         return Packed.of(self._at(int(id)) for id in ids)

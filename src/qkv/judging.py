@@ -6,7 +6,7 @@ how far off the blend may be; and what the query's own words have against a reco
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -30,6 +30,8 @@ __all__ = ["LEVEL", "Blended", "Judged", "fit_intervals", "judge"]
 LEVEL = 0.9
 #: Values that are likelier than this are held against the query's own words.
 _LIKELY = 0.02
+#: Queries whose neighbours' values are looked at together.
+_FEW = 32
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def judge(
         evidence = replace(evidence, contradiction=contradiction)
         verdict = calibration.judge(evidence)
     blended = {
-        kind: _blended(known, *_valued(snapshot, kind, groups, read.indices, read.scores))
+        kind: _blended(snapshot, kind, known, groups, read)
         for kind, known in calibration.intervals.items()
     }
     return Judged(evidence, verdict, warnings, blended, calibration.imagining)
@@ -180,12 +182,28 @@ def fit_intervals(snapshot: Snapshot, scales: Scales = (), seed: int = 0) -> dic
     return known
 
 
-def _blended(known: Intervals, scores: Floats, values: Floats) -> Blended:
-    estimates: Estimates = known.estimate(scores, values)
-    if values.ndim == 2:
+def _blended(
+    snapshot: Snapshot, kind: Kind, known: Intervals, groups: Integers, read: Read
+) -> Blended:
+    parts = [_estimated(snapshot, kind, known, groups[rows], read, rows) for rows in _few(groups)]
+    estimates = Estimates(*map(np.concatenate, zip(*parts, strict=True)))
+    if kind is Kind.NUMBER:
         return Blended(estimates.values, *known.interval(estimates, LEVEL))
     radius = known.radius(estimates, LEVEL)
     return Blended(estimates.values, np.zeros_like(radius), radius)
+
+
+def _few(groups: Integers) -> Iterator[slice]:
+    """So many queries at once that the vectors near them stay in the processor's cache."""
+    for start in range(0, max(1, len(groups)), _FEW):
+        yield slice(start, start + _FEW)
+
+
+def _estimated(
+    snapshot: Snapshot, kind: Kind, known: Intervals, groups: Integers, read: Read, rows: slice
+) -> Estimates:
+    indices, scores = read.indices[rows], read.scores[rows]
+    return known.estimate(*_valued(snapshot, kind, groups, indices, scores))
 
 
 def _of_kind(snapshot: Snapshot, kind: Kind) -> Integers:
@@ -197,11 +215,18 @@ def _of_kind(snapshot: Snapshot, kind: Kind) -> Integers:
 
 
 def _values(snapshot: Snapshot, kind: Kind, ids: Integers) -> Floats:
-    """Numbers (m,), or vectors (m, d), of some distinct values."""
-    stored = snapshot.distinct.stored(ids.tolist())
+    """Numbers (…), or vectors (…, d), of some distinct values (…)."""
     if kind is Kind.NUMBER:
-        return np.array(stored, dtype=np.float64)
-    return np.array([np.frombuffer(one, dtype="<f4") for one in stored])
+        wanted, places = np.unique(ids, return_inverse=True)
+        numbers = np.array(snapshot.distinct.stored(wanted), dtype=np.float64)
+        return numbers[places].reshape(ids.shape)
+    known = _of_kind(snapshot, kind)
+    matrix = snapshot.distinct.vectors(known)
+    if matrix is None:
+        return np.zeros((0, 0))
+    alone = len(known) == snapshot.groups.width  # all values are vectors: the n-th is number n
+    vectors: Floats = matrix[ids if alone else np.searchsorted(known, ids)]
+    return vectors
 
 
 def _valued(
@@ -212,13 +237,16 @@ def _valued(
     Best first, and ``-inf`` with anything for the others.
     """
     ids = _of_kind(snapshot, kind)
-    there = (indices >= 0) & np.isin(groups, ids)
+    there = indices >= 0
+    if len(ids) < snapshot.groups.width:
+        there &= np.isin(groups, ids)
+    if there.all():
+        return scores[:, :NEAR], _values(snapshot, kind, groups[:, :NEAR])
     order = np.argsort(~there, axis=1, kind="stable")[:, :NEAR]
     there = np.take_along_axis(there, order, axis=1)
     groups = np.take_along_axis(groups, order, axis=1)
     scores = np.where(there, np.take_along_axis(scores, order, axis=1), -np.inf)
-    wanted, places = np.unique(groups[there], return_inverse=True)
-    known = _values(snapshot, kind, wanted) if len(wanted) else np.zeros(0)
+    known = _values(snapshot, kind, groups[there])
     values = np.zeros((*groups.shape, *known.shape[1:]))
-    values[there] = known[places]
+    values[there] = known
     return scores, values

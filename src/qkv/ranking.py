@@ -25,6 +25,8 @@ __all__ = [
 _STRIDE = 64
 #: New hits for each of the k places beyond which a block is ranked from scratch.
 _CROWD = 4
+#: Groups for each of the k places, that a first block is cut into.
+_SPREAD = 8
 
 
 def top_k(scores: Floats, k: int) -> tuple[Integers, Floats]:
@@ -155,7 +157,9 @@ def improve(
     if k == 0 or columns == 0:
         return indices, best
     floor = best[:, -1:]
-    hits = None if np.isneginf(floor).any() else np.flatnonzero(scores > floor)
+    if np.isneginf(floor).any():
+        floor = np.maximum(floor, np.nextafter(_low(scores, k), -np.inf, dtype=scores.dtype))
+    hits = np.flatnonzero(scores > floor) if not np.isneginf(floor).any() else None
     if hits is None or len(hits) > _CROWD * k * rows:
         found, found_best = top_k(scores, k)
         shifted = np.where(found >= 0, found + offset, -1)
@@ -171,6 +175,18 @@ def improve(
     # Stable, and the columns ascend: ties go to the lower index.
     order = np.argsort(-pool, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(members, order, axis=1), np.take_along_axis(pool, order, axis=1)
+
+
+def _low(scores: Floats, k: int) -> Floats:
+    """A score (m, 1) that k of each row reach, and not many more: k groups' maxima do."""
+    rows, columns = scores.shape
+    groups = _SPREAD * k
+    size = columns // groups
+    if size < 2:
+        return np.full((rows, 1), -np.inf, dtype=scores.dtype)
+    maxima = scores[:, : groups * size].reshape(rows, size, groups).max(axis=1)
+    low: Floats = np.partition(maxima, groups - k, axis=1)[:, groups - k, None]
+    return low
 
 
 def recall_at_k(found: Integers, truth: Integers) -> float:

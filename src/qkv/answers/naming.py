@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from qkv.attention import Read
 from qkv.judging import Judged
 from qkv.snapshot import Snapshot
 from qkv.tables import Tables
-from qkv.types import Attention, Candidate, Floats, Value, Weight
+from qkv.types import Attention, Candidate, Floats, Integers, Value, Weight
 
 __all__ = ["SHOWN", "named"]
 
@@ -55,7 +54,7 @@ def named(
     records = snapshot.records[rows]
     numbers = rows if snapshot.groups.ids is None else snapshot.groups.ids[rows]
     keys = tables.keys(np.unique(records).tolist())
-    value: Callable[[int], Value] = cache(snapshot.distinct.__getitem__)
+    value = _values(snapshot, numbers, answered)
     answers = []
     for i, (query, (found, output, _)) in enumerate(zip(queries, answered, strict=True)):
         # A record that was deleted since the snapshot has no key any more.
@@ -76,12 +75,11 @@ def named(
             speaking.setdefault(id, []).append(key)
         null = float(read.null[i])
         rest = 1.0 - null - sum(weight for _, _, weight, _ in seen)
-        candidate = partial(_candidate, value=value, speaking=speaking, number=i, said=warnings)
         answers.append(
             Attention(
                 query=query,
-                candidates=tuple(map(candidate, found)),
-                weights=tuple(Weight(key, value(id), w, score) for key, id, w, score in seen),
+                candidates=tuple(_candidate(one, value, speaking, warnings, i) for one in found),
+                weights=tuple(Weight(key, value[id], w, score) for key, id, w, score in seen),
                 rest=rest if rest > _ROUNDING else 0.0,
                 null=null,
                 temperature=temperature,
@@ -93,20 +91,28 @@ def named(
     return answers
 
 
+def _values(snapshot: Snapshot, numbers: Integers, answered: list[Answered]) -> dict[int, Value]:
+    """Values, by number, that answers name: each is read once."""
+    wanted = {one.id for found, _, _ in answered for one in found if one.id >= 0}
+    wanted.update(np.unique(numbers).tolist())
+    ids = sorted(wanted)
+    return dict(zip(ids, snapshot.distinct.values(ids), strict=True))
+
+
 def _candidate(
     found: Found,
-    *,
-    value: Callable[[int], Value],
+    value: Mapping[int, Value],
     speaking: Mapping[int, list[str]],
-    number: int,
     said: Mapping[tuple[int, int], tuple[str, ...]],
+    number: int,
 ) -> Candidate:
+    id = found.id
     return Candidate(
-        found.value if found.id < 0 else value(found.id),
+        found.value if id < 0 else value[id],
         found.probability,
         found.origin,
-        tuple(speaking.get(found.id, ())),  # all, for an imagined one
+        tuple(speaking.get(id, ())),  # all, for an imagined one
         found.spread,
         found.interval,
-        said.get((number, found.id), ()),
+        said.get((number, id), ()) if said else (),
     )
