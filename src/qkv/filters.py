@@ -31,6 +31,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from qkv.errors import FilterError
@@ -43,6 +44,7 @@ Where: TypeAlias = "str | Mapping[str, Any]"
 _LARGEST = 2**63
 #: More values than this in one ``in`` are handed over as one JSON list.
 _MANY = 500
+_JSON = json.JSONEncoder(allow_nan=False, ensure_ascii=False)
 _OPPOSITE = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
@@ -121,15 +123,16 @@ def check_metadata(metadata: Any) -> str:
             f"metadata is a mapping like {{'year': 2020}}, not a {type(metadata).__name__}"
         )
     for name in metadata:
-        _expression(name)
+        _name_once(name)
         if "." in name:
             raise FilterError(
                 f"metadata's name {name!r} has a dot, which filters read as a field inside "
                 "another; use an underscore, or a dict inside"
             )
     try:
-        text = json.dumps(dict(metadata), allow_nan=False, ensure_ascii=False)
-        text.encode()
+        text = _JSON.encode(metadata if type(metadata) is dict else dict(metadata))
+        if not text.isascii():
+            text.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise FilterError(
             f"metadata holds something that JSON cannot: {error}; use text, finite numbers, True, "
@@ -141,12 +144,21 @@ def check_metadata(metadata: Any) -> str:
 # ── conditions on one field ──────────────────────────────────────────────────────────────────────
 
 
-def _expression(name: Any) -> str:
-    """SQL of a field; its name is text inside the statement, so what may be in it is strict."""
+def _check_name(name: Any) -> None:
+    """Refuse what is no name of a field: it is text inside an SQL statement."""
     if not isinstance(name, str) or not all(name.split(".")):
         raise FilterError(f"a field has a name, like 'year' or 'author.name', not {name!r}")
     if any(c in name for c in "\"\\'") or not name.isprintable():
         raise FilterError(f"a field's name is without quotes, backslashes and breaks, not {name!r}")
+
+
+#: For the same few names of millions of records.
+_name_once = lru_cache(maxsize=1000)(_check_name)
+
+
+def _expression(name: Any) -> str:
+    """SQL of a field."""
+    _check_name(name)
     path = ".".join(f'"{part}"' for part in name.split("."))
     return f"json_extract(metadata, '$.{path}')"
 

@@ -71,12 +71,13 @@ PUT_VECTOR = """
     INSERT OR REPLACE INTO vectors (id, vector, version)
     SELECT id, ?, ? FROM records WHERE key = ?
 """
+NEW_VECTOR = "INSERT INTO vectors (id, vector, version) VALUES (?, ?, ?)"
 WITHOUT_VECTOR = """
     SELECT key FROM records LEFT JOIN vectors USING (id)
     WHERE records.version = ? AND vectors.id IS NULL
 """
 NEWEST = "SELECT ifnull(max(id), 0) FROM records"
-NEWER = "SELECT count(*) FROM records WHERE id > ?"
+NEWER = "SELECT min(id), count(*) FROM records WHERE id > ?"
 POP = "DELETE FROM records WHERE key = ? RETURNING id, kind, value"
 POP_LAST = """
     DELETE FROM records WHERE id = (SELECT max(id) FROM records) RETURNING id, key, kind, value

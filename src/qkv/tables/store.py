@@ -190,13 +190,23 @@ class Tables(WordTables):
                     for key, value, more in zip(keys, values, about, strict=True)
                 ),
             )
-            connection.executemany(
-                sql.PUT_VECTOR,
-                ((v, version, key) for key, v in zip(keys, vectors, strict=True) if v is not None),
-            )
-            (grown,) = connection.execute(sql.NEWER, (last,)).fetchone()
+            first, grown = connection.execute(sql.NEWER, (last,)).fetchone()
             if grown:
                 connection.execute(sql.GREW, (grown,))
+            if grown and grown == len(keys):  # all new: their ids follow each other, in order
+                connection.executemany(
+                    sql.NEW_VECTOR,
+                    ((id, v, version) for id, v in enumerate(vectors, first) if v is not None),
+                )
+            else:
+                connection.executemany(
+                    sql.PUT_VECTOR,
+                    (
+                        (v, version, key)
+                        for key, v in zip(keys, vectors, strict=True)
+                        if v is not None
+                    ),
+                )
             if None in vectors:
                 bare = [key for (key,) in connection.execute(sql.WITHOUT_VECTOR, (version,))]
                 made = missing(bare) if bare else ()
