@@ -28,10 +28,11 @@ from qkv.calibration.believing import Imagining
 from qkv.calibration.heads import Scales
 from qkv.errors import Closed, DiskFull, Locked, ReadOnlyFile
 from qkv.judging import fit_intervals
+from qkv.learning import held_out
 from qkv.snapshot import Snapshot
 from qkv.space import Space
 from qkv.tables import SETTING, Tables
-from qkv.types import Floats, Metric
+from qkv.types import Floats, Integers, Metric
 from qkv.values import Kind
 
 __all__ = ["Calibrating"]
@@ -67,14 +68,19 @@ class Calibrating:
         self._version = -1  # of the clock, when it was fitted
         self._seen = -1  # of the clock, when last looked whether it still holds
         self._records = -1
+        self._learned = 0  # number of the projection that it was fitted with
         self._running: threading.Thread | None = None
 
     def background(self) -> Floats:
         """Key of the null record: array (d,)."""
-        encoder = self._space.encoder
-        if encoder is None or self._space.metric is not Metric.COSINE:
-            return np.zeros(self._space.dimension, dtype=np.float32)
-        return background(encoder, self._space.dimension)
+        space = self._space
+        if space.encoder is None or space.metric is not Metric.COSINE or not space.same_kind:
+            return np.zeros(space.scored_dimension, dtype=np.float32)
+        vector = background(space.encoder, space.dimension)
+        if len(vector) != space.dimension:  # queries of another kind; a projection may be learned
+            return np.zeros(space.scored_dimension, dtype=np.float32)
+        key: Floats = space.projection.keys(vector[None])[0]
+        return key
 
     def current(self, snapshot: Snapshot) -> Calibration:
         """What holds for a snapshot, brought up to date first where that is quick."""
@@ -127,28 +133,65 @@ class Calibrating:
         self._known = calibration if calibration.asked else None
         self._version = self._seen = snapshot.version
         self._records = len(snapshot)
+        self._learned = self._space.learned
 
     def _fitted(self, snapshot: Snapshot) -> Calibration:
-        encoder, dimension = self._space.encoder, self._space.dimension
-        outside = np.zeros((0, dimension), dtype=np.float32)
-        if encoder is not None:
-            outside = strangers(encoder, dimension)
+        space = self._space
+        outside = np.zeros((0, space.scored_dimension), dtype=np.float32)
+        if space.encoder is not None and space.same_kind:
+            texts = strangers(space.encoder, space.dimension)
+            if texts.shape[1] == space.dimension:
+                outside = space.projection.queries(texts)
+        asking = self._asking(snapshot)
         store = Store(
             snapshot.index,
             snapshot.group_ids(),
             snapshot.counts,
             self.background(),
             outside,
-            self._space.heads(),
+            space.heads(),
+            asking=asking,
+            untrained=self._untrained(snapshot),
         )
         calibration = calibrate(store, records=len(snapshot), unanswerable=self.unanswerable)
         return replace(
             calibration,
-            intervals=fit_intervals(snapshot, calibration.scales),
-            imagining=self._imagining(snapshot, calibration.scales),
+            intervals=fit_intervals(snapshot, calibration.scales, asking),
+            imagining=self._imagining(snapshot, calibration.scales, asking),
         )
 
-    def _imagining(self, snapshot: Snapshot, scales: Scales) -> Imagining | None:
+    def _asking(self, snapshot: Snapshot) -> Callable[[Integers], Floats] | None:
+        """What prepares keys of rows as queries; None where they are queries as they stand."""
+        projection = self._space.projection
+        if projection.tied or not self._space.same_kind:
+            return None
+        if projection.key is None:
+            return lambda rows: projection.queries(snapshot.index.vectors(rows))
+        return lambda rows: projection.queries(self._stored(snapshot.records[rows]))
+
+    def _stored(self, records: Integers) -> Floats:
+        """Vectors (m, d) of records as they are stored; zeros for one that is gone."""
+        blobs = self._tables.vectors_of(records.tolist())
+        blank = bytes(4 * self._space.dimension)
+        found = [blobs.get(record, blank) for record in records.tolist()]
+        return np.frombuffer(b"".join(found), dtype="<f4").reshape(len(found), -1)
+
+    def _untrained(self, snapshot: Snapshot) -> Integers | None:
+        """Rows that were not learned from; None for all."""
+        space = self._space
+        if not space.same_kind:
+            return np.zeros(0, dtype=np.int64)
+        if not space.newest:
+            return None
+        records = snapshot.records
+        return np.flatnonzero((records > space.newest) | held_out(records))
+
+    def _imagining(
+        self,
+        snapshot: Snapshot,
+        scales: Scales,
+        asking: Callable[[Integers], Floats] | None,
+    ) -> Imagining | None:
         if not len(snapshot.distinct.of_kind(Kind.TEXT, snapshot.groups.width)):
             return None
         meanings = self._meanings()
@@ -156,13 +199,16 @@ class Calibrating:
             return None
         space = self._space
         queries = None if space.encoder is None else lambda q: space.prepared(space.queries(q))
-        return imagining(snapshot, meanings, self._tables.keys, queries, scales)
+        return imagining(snapshot, meanings, self._tables.keys, queries, scales, asking)
 
     def _saved(self, calibration: Calibration, version: int) -> str:
-        return json.dumps({"version": version, "calibration": calibration.to_json()})
+        saved = {"version": version, "calibration": calibration.to_json()}
+        return json.dumps(saved | {"projection": self._space.learned})
 
     def _stale(self, snapshot: Snapshot) -> bool:
         """Whether the store has changed so much that what is known may not hold any more."""
+        if self._version >= 0 and self._learned != self._space.learned:
+            self._known, self._version = None, -1  # of other weights
         if self._version < 0:
             self._load(snapshot)
         if self._version < 0:
@@ -184,8 +230,13 @@ class Calibrating:
             saved = json.loads(row[0])
             calibration = Calibration.from_json(saved["calibration"])
             version = int(saved["version"])
+            learned = int(saved.get("projection", 0))
             if calibration is None or version > snapshot.version:
                 return
+            if learned != self._space.learned:
+                self.unanswerable = calibration.unanswerable
+                return
+            self._learned = learned
             self.unanswerable = calibration.unanswerable
             self._known = calibration if calibration.asked else None
             self._version = self._seen = version

@@ -57,12 +57,15 @@ class Image:
         What the tables' settings say.
     encoder, metric : str
         The store's.
+    projected : int
+        See :class:`Snapshot`.
     """
 
     folder: Path
     stamp: str
     encoder: str
     metric: str
+    projected: int = 0
 
     @property
     def path(self) -> Path:
@@ -126,6 +129,7 @@ def arranged(
         counts,
         begun=Sorted.of(records),
         touched=snapshot.touched,
+        projected=snapshot.projected,
     )
 
 
@@ -214,6 +218,7 @@ def save(snapshot: Snapshot, image: Image, folder: Path) -> None:
         "stamp": image.stamp,
         "encoder": image.encoder,
         "metric": image.metric,
+        "projected": snapshot.projected,
         "engine": kind_of(index),
         "rows": len(snapshot.records),
         "width": snapshot.groups.width,
@@ -252,6 +257,7 @@ def load(image: Image, newest: int) -> Snapshot | None:
             Distinct(packed),
             _plain(arrays["counts"]),
             begun=Sorted(_plain(arrays["begun_ids"]), _plain(arrays["begun_rows"])),
+            projected=image.projected,
         )
     except (OSError, ValueError, KeyError, TypeError, CorruptFile, MissingExtra):
         return None
@@ -289,7 +295,8 @@ def _manifest(image: Image, newest: int) -> dict[str, Any]:
         raise ValueError(checksum)
     manifest: dict[str, Any] = json.loads(text)
     known = [manifest[name] for name in ("form", "stamp", "encoder", "metric")]
-    if known != [_FORM, image.stamp, image.encoder, image.metric]:
+    known.append(manifest.get("projected", 0))
+    if known != [_FORM, image.stamp, image.encoder, image.metric, image.projected]:
         raise ValueError(known)
     if not 0 <= int(manifest["version"]) <= newest:
         raise ValueError(manifest["version"])

@@ -15,6 +15,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -122,7 +123,7 @@ class Indexing:
         folder = Path(tempfile.mkdtemp(prefix="image-making-", dir=home))
         try:
             done = arranged(snapshot, self._kind(), folder, progress)
-            image = self._image(uuid.uuid4().hex)
+            image = replace(self._image(uuid.uuid4().hex), projected=done.projected)
             save(done, image, folder)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
@@ -168,7 +169,11 @@ class Indexing:
         assert path is not None  # noqa: S101
         settings = self._tables.settings()
         return Image(
-            home_of(path), stamp, settings.get("fingerprint", ""), settings.get("metric", "")
+            home_of(path),
+            stamp,
+            settings.get("fingerprint", ""),
+            settings.get("metric", ""),
+            self._space.projected,
         )
 
 

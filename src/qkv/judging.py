@@ -6,7 +6,7 @@ how far off the blend may be; and what the query's own words have against a reco
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -164,8 +164,17 @@ def _contradictions(
 # ── numbers and vectors ──────────────────────────────────────────────────────────────────────────
 
 
-def fit_intervals(snapshot: Snapshot, scales: Scales = (), seed: int = 0) -> dict[Kind, Intervals]:
-    """Learn how far off blends are, by leaving out records with numbers, and with vectors."""
+def fit_intervals(
+    snapshot: Snapshot,
+    scales: Scales = (),
+    asking: Callable[[Integers], Floats] | None = None,
+    seed: int = 0,
+) -> dict[Kind, Intervals]:
+    """Learn how far off blends are, by leaving out records with numbers, and with vectors.
+
+    Keys of rows are asked for as `asking` prepares them; by default as they stand.
+    """
+    asking = asking or snapshot.index.vectors
     known = {}
     for kind in (Kind.NUMBER, Kind.VECTOR):
         ids = _of_kind(snapshot, kind)
@@ -175,7 +184,7 @@ def fit_intervals(snapshot: Snapshot, scales: Scales = (), seed: int = 0) -> dic
         rows = live[np.isin(_groups(snapshot, live), ids)]
         width = 1 if kind is Kind.NUMBER else _values(snapshot, kind, ids[:1]).shape[1]
         chosen = rows[sample(len(rows), snapshot.index.dimension, width=width, seed=seed)]
-        asked = weigh(snapshot.index.vectors(chosen), scales)
+        asked = weigh(asking(chosen), scales)
         indices, scores = leave_one_out(snapshot.index, chosen, asked)
         scores, values = _valued(snapshot, kind, _groups(snapshot, indices), indices, scores)
         known[kind] = fit(scores, values, _values(snapshot, kind, _groups(snapshot, chosen)))

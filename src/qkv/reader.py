@@ -43,7 +43,7 @@ from qkv.judging import judge
 from qkv.lexicon import Lexicon, resolve_lexicon
 from qkv.snapshot import Snapshot
 from qkv.space import Query, Space
-from qkv.tables import GET, ID, Tables
+from qkv.tables import GET, ID, Correction, Tables
 from qkv.types import (
     Attention,
     Candidate,
@@ -53,7 +53,7 @@ from qkv.types import (
     Origin,
     Weight,
 )
-from qkv.values import Kind, from_stored
+from qkv.values import Kind, from_stored, same
 
 __all__ = ["SHOWN", "Reader", "check_head"]
 
@@ -146,8 +146,10 @@ class Reader:
         if told and not all(isinstance(q, str) for q in queries):
             raise InputError("the relation head moves the query's own words; ask it with text")
         among = None if where is None else self.among(where)
+        corrected = self._corrected(queries)
         exact = [
-            self._exact(q, temperature, among) if isinstance(q, str) else None for q in queries
+            self._exact(q, temperature, among, corrected.get(q)) if isinstance(q, str) else None
+            for q in queries
         ]
         rest = [q for q, hit in zip(queries, exact, strict=True) if hit is None]
         found: list[Attention] = []
@@ -168,6 +170,22 @@ class Reader:
                 found += self._read(
                     snapshot, part, count, top_k, tau, decoding, rows, calibration, tolerance
                 )
+            for place, q in enumerate(rest):
+                said = corrected.get(q) if isinstance(q, str) else None
+                wrong = self._wrong(snapshot, said)
+                if len(wrong):
+                    (other,) = self._read(
+                        snapshot.without(wrong),
+                        [q],
+                        count,
+                        top_k,
+                        tau,
+                        decoding,
+                        rows,
+                        calibration,
+                        tolerance,
+                    )
+                    found[place] = _unless(other, said)
         again = partial(
             self._again,
             count=count,
@@ -187,19 +205,61 @@ class Reader:
         return answer
 
     def _without(self, snapshot: Snapshot, hidden: str) -> Snapshot:
-        """The snapshot as if one record had never been stored."""
+        """The snapshot as if one record, or correction, had never been stored."""
         record = self._tables.one(ID, hidden)
+        if record is None:
+            correction = self._tables.correction(hidden)
+            record = None if correction is None else (correction.number,)
         return snapshot if record is None else snapshot.without(snapshot.rows(np.array(record)))
 
-    def _exact(self, q: str, temperature: float | None, among: Integers | None) -> Attention | None:
-        row = self._tables.one(GET, q)
-        if row is None or (among is not None and self._tables.one(ID, q)[0] not in among):
+    def _corrected(self, queries: Sequence[Query]) -> dict[str, Correction]:
+        """What was said about queries before, by query."""
+        if not self._tables.count_corrections():
+            return {}
+        known = {q: self._tables.correction(q) for q in queries if isinstance(q, str)}
+        return {q: one for q, one in known.items() if one is not None}
+
+    def wrong(self, snapshot: Snapshot, correction: Correction) -> Integers:
+        """Rows that were named as wrong for a question: by their keys, or by what they hold."""
+        rows = []
+        for kind, what in correction.bad:
+            if kind == "key":
+                record = self._tables.one(ID, what)
+                rows.append(snapshot.rows(np.array(record or (), dtype=np.int64)))
+            else:
+                id = snapshot.distinct.id_of(Kind(kind), what)
+                rows.append(np.flatnonzero(snapshot.group_ids() == (-1 if id is None else id)))
+        found = np.unique(np.concatenate(rows)) if rows else np.zeros(0, dtype=np.int64)
+        return snapshot.index.live(found)
+
+    def _wrong(self, snapshot: Snapshot, correction: Correction | None) -> Integers:
+        if correction is None or not correction.bad:
+            return np.zeros(0, dtype=np.int64)
+        return self.wrong(snapshot, correction)
+
+    def _exact(
+        self,
+        q: str,
+        temperature: float | None,
+        among: Integers | None,
+        correction: Correction | None,
+    ) -> Attention | None:
+        row, key = self._tables.one(GET, q), q
+        if row is None and correction is not None and correction.kind is not None:
+            key = correction.record or q
+            row = self._tables.one(GET, key) if correction.record else None
+            row = row or (correction.kind, correction.value)
+        if row is None:
             return None
+        if among is not None:
+            record = self._tables.one(ID, key)
+            if record is None or record[0] not in among:
+                return None
         value = from_stored(*row)
         return Attention(
             query=q,
-            candidates=(Candidate(value, 1.0, Origin.EXACT, (q,)),),
-            weights=(Weight(q, value, 1.0, 1.0),),
+            candidates=(Candidate(value, 1.0, Origin.EXACT, (key,)),),
+            weights=(Weight(key, value, 1.0, 1.0),),
             rest=0.0,
             null=0.0,
             temperature=0.0 if temperature is None else temperature,
@@ -341,10 +401,13 @@ class Reader:
         with self._lock:
             if self._tables.version() != self._snapshot.version:
                 before, self._snapshot = self._snapshot, Snapshot.blank()
+                self._space.refresh()
+                if before.projected != self._space.projected:
+                    before = Snapshot.blank()
                 if before.version < 0:
                     before = self._indexing.begin()
                 # Should catching up be interrupted, the next read begins from nothing.
-                self._snapshot = before.advance(self._tables, self._space.metric)
+                self._snapshot = self._advanced(before)
                 self._space.dimension = self._space.dimension or self._space.saved_dimension()
                 self._indexing.look_after(self._snapshot, self._take)
             return self._snapshot
@@ -352,7 +415,16 @@ class Reader:
     def _take(self, arranged: Snapshot) -> None:
         """Read from another arrangement of the records from now on."""
         with self._lock:
-            self._snapshot = arranged.advance(self._tables, self._space.metric)
+            if arranged.projected == self._space.projected:  # or keys lie elsewhere by now
+                self._snapshot = self._advanced(arranged)
+
+    def _advanced(self, snapshot: Snapshot) -> Snapshot:
+        """Caught up with the tables."""
+        space = self._space
+        after = snapshot.advance(self._tables, space.metric, space.projection)
+        if after.projected == space.projected:
+            return after
+        return replace(after, projected=space.projected)
 
     def arrange(self, progress: Progress | None = None) -> None:
         """Arrange the records for a fast index now, if the store is large enough for one."""
@@ -374,6 +446,15 @@ class Reader:
             keys = self._tables.keys(snapshot.records.tolist())
             texts = [keys.get(id) for id in snapshot.records.tolist()]
             return meanings.offsets(snapshot, texts, gains)
+
+
+def _unless(answer: Attention, said: Correction | None) -> Attention:
+    """An answer without the values that were said to be wrong: nor are they imagined."""
+    wrong = [from_stored(*one) for one in said.bad if one[0] != "key"] if said else []
+    kept = tuple(
+        one for one in answer.candidates if not any(same(one.value, value) for value in wrong)
+    )
+    return replace(answer, candidates=kept)
 
 
 #: A lock that another thread held at a fork would stay locked in the child for ever.

@@ -160,6 +160,8 @@ class Meaning:
     Parameters
     ----------
     snapshot : Snapshot
+    tables : Tables
+        Of the same store.
     vectors : array (m, d)
         The queries.
     prepared : array (m, d')
@@ -169,9 +171,15 @@ class Meaning:
     """
 
     def __init__(
-        self, snapshot: Snapshot, vectors: Floats, prepared: Floats, among: Integers | None
+        self,
+        snapshot: Snapshot,
+        tables: Tables,
+        vectors: Floats,
+        prepared: Floats,
+        among: Integers | None,
     ) -> None:
         self._snapshot = snapshot
+        self._tables = tables
         self._prepared = prepared
         self._among = among
         self._understood = vectors.any(axis=1)
@@ -182,10 +190,23 @@ class Meaning:
         """The best k records for each query; none for one of which nothing was understood."""
         if not len(self._snapshot.records):
             return [{} for _ in self._prepared]
-        rows, scores = self._snapshot.index.neighbours(self._prepared, k, self._among)
+        # A correction and the record that it names are one.
+        more = min(k, self._tables.count_corrections())
+        rows, scores = self._snapshot.index.neighbours(self._prepared, k + more, self._among)
         ids = np.where(rows >= 0, self._snapshot.records[rows], _NONE)
+        if ids.min(initial=0) < _NONE:
+            ids = self._meant(ids)
         ids[~self._understood] = _NONE
-        return [_ranking(*of_one) for of_one in zip(ids, scores, strict=True)]
+        rankings = [_ranking(*of_one) for of_one in zip(ids, scores, strict=True)]
+        return [dict(islice(one.items(), k)) for one in rankings] if more else rankings
+
+    def _meant(self, ids: Integers) -> Integers:
+        """Records that corrections name, in the place of these; none for one that names none."""
+        corrections = np.unique(ids[ids < _NONE]).tolist()
+        meant = self._tables.corrected_records(corrections)
+        for one in corrections:
+            ids[ids == one] = meant.get(one, _NONE)
+        return ids
 
     def of(self, query: int, ids: Integers) -> Floats:
         """Scores of records for one query, 0 for those that are not there."""
@@ -293,7 +314,7 @@ class Search:
         vectors = self._space.queries(queries)
         snapshot = self._reader.snapshot()
         rows = None if among is None else self._rows(snapshot, among)
-        return Meaning(snapshot, vectors, self._space.prepared(vectors), rows)
+        return Meaning(snapshot, self._tables, vectors, self._space.prepared(vectors), rows)
 
     def _rows(self, snapshot: Snapshot, among: Integers) -> Integers:
         """Rows of records; those of the latest filter are remembered."""
@@ -348,7 +369,10 @@ class Search:
 
 
 def _ranking(ids: Integers, scores: Floats) -> Ranking:
-    ranking = dict(zip(ids.tolist(), scores.tolist(), strict=True))
+    """Scores by record, best first; of one that a correction names, too, the better score."""
+    ranking: Ranking = {}
+    for id, score in zip(ids.tolist(), scores.tolist(), strict=True):
+        ranking.setdefault(id, score)
     ranking.pop(_NONE, None)
     return ranking
 

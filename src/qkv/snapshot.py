@@ -17,6 +17,7 @@ from qkv.attention import Groups, prepare
 from qkv.distinct import Distinct
 from qkv.errors import CorruptFile
 from qkv.indexes import FlatIndex, Index
+from qkv.projection import IDENTITY, Projection
 from qkv.prototypes import Prototypes, all_sums
 from qkv.rows import Rows
 from qkv.tables import Changes, Tables
@@ -127,6 +128,8 @@ class Snapshot:
     touched: int = 0
     #: `records` and the ids of `groups`, with space to grow.
     room: tuple[Rows, Rows | None] | None = field(default=None, repr=False)
+    #: Number of the projection whose W_K the keys went through; 0 for none.
+    projected: int = 0
 
     @property
     def all_distinct(self) -> bool:
@@ -156,7 +159,9 @@ class Snapshot:
     def _later(self) -> Sorted:
         return Sorted.of(self.records[len(self.begun) :], len(self.begun))
 
-    def advance(self, tables: Tables, metric: Metric) -> Snapshot:
+    def advance(
+        self, tables: Tables, metric: Metric, projection: Projection = IDENTITY
+    ) -> Snapshot:
         """Catch up with the tables.
 
         Parameters
@@ -164,15 +169,17 @@ class Snapshot:
         tables : Tables
         metric : Metric
             Cosine expects that the stored vectors are as long as they shall count.
+        projection : Projection
+            The one that the snapshot was read with so far.
         """
         crowded = self.index.removed > max(_CROWDED, len(self.index) // 4)
         since = None if self.version < 0 or crowded else self.version
         with tables.changes(since) as changes:
             if changes.anew:
-                return _read(changes, metric)
-            return self._changed(changes, metric)
+                return _read(changes, metric, projection)
+            return self._changed(changes, metric, projection)
 
-    def _changed(self, changes: Changes, metric: Metric) -> Snapshot:
+    def _changed(self, changes: Changes, metric: Metric, projection: Projection) -> Snapshot:
         changed = [row for batch in changes.changed for row in zip(*batch, strict=True)]
         places = self.places or Places(self.begun, self._later)
         places.look_up([*changes.deleted, *(record for record, _, _ in changed)])
@@ -195,7 +202,7 @@ class Snapshot:
             index = index.remove(np.array(gone, dtype=np.int64))
         if new:
             came += zip(range(len(index), len(index) + len(new)), numbers, strict=True)
-            index = index.add(_keys([vector for _, _, vector in new], metric))
+            index = index.add(_keys([vector for _, _, vector in new], metric, projection))
         room, groups = self._grown([record for record, _, _ in new], numbers, old)
         return Snapshot(
             changes.version,
@@ -209,6 +216,7 @@ class Snapshot:
             self.prototypes.moved(index, left, came),
             self.touched + len(changed) + len(changes.deleted),
             room,
+            self.projected,
         )
 
     def _values_of(self, rows: list[int]) -> list[tuple[int, int]]:
@@ -285,17 +293,17 @@ def _grouped(ids: Integers, distinct: Distinct) -> Groups:
     return Groups(None if own else ids, len(distinct))
 
 
-def _keys(vectors: Sequence[bytes | None], metric: Metric) -> Floats:
+def _keys(vectors: Sequence[bytes | None], metric: Metric, projection: Projection) -> Floats:
     sizes = {len(vector) if isinstance(vector, bytes) else 0 for vector in vectors}
     if len(sizes) != 1 or max(sizes) == 0 or max(sizes) % 4:
         raise CorruptFile("vectors of different lengths are in the file; restore it from a copy")
     matrix = np.frombuffer(b"".join(vectors), dtype="<f4")  # type: ignore[arg-type]
     # Under cosine the length of a stored vector says how much of the text was understood.
     scored_as = Metric.DOT if metric is Metric.COSINE else metric
-    return prepare(matrix.reshape(len(vectors), -1), scored_as, side="key")
+    return prepare(projection.keys(matrix.reshape(len(vectors), -1)), scored_as, side="key")
 
 
-def _read(changes: Changes, metric: Metric) -> Snapshot:
+def _read(changes: Changes, metric: Metric, projection: Projection) -> Snapshot:
     """Read everything, in batches, so that only one copy of the vectors is ever in memory."""
     distinct = Distinct()
     records = np.zeros(changes.total, dtype=np.int64)
@@ -303,7 +311,7 @@ def _read(changes: Changes, metric: Metric) -> Snapshot:
     keys = np.zeros((0, 0), dtype=np.float32)
     row = 0
     for batch in changes.changed:
-        block = _keys(batch.vectors, metric)
+        block = _keys(batch.vectors, metric, projection)
         if row == 0:
             keys = np.empty((changes.total, block.shape[1]), dtype=np.float32)
         stop = row + len(block)

@@ -36,7 +36,8 @@ from qkv.errors import (
     TextError,
     VectorError,
 )
-from qkv.tables import Tables
+from qkv.projection import IDENTITY, Projection
+from qkv.tables import SavedProjection, Tables
 from qkv.types import Floats, Metric
 from qkv.values import check_vector
 
@@ -79,6 +80,11 @@ class Space:
             metric = settings.get("metric", "cosine")
         self.metric = check_metric(metric)
         self.dimension = int(settings.get("dimension", 0))
+        #: W_Q and W_K, and their number in the file; 0 is the identity.
+        self.projection, self.learned = IDENTITY, 0
+        #: Newest record when they were learned: later ones were not trained on.
+        self.newest = 0
+        self.refresh()
         if "fingerprint" in settings:
             self._agree_with(settings, mark)
         elif not tables.read_only:
@@ -98,9 +104,37 @@ class Space:
                 f"metric={str(self.metric)!r}).update(old)"
             )
 
+    def refresh(self) -> None:
+        """Read what was learned since, by whichever process."""
+        active = self._tables.active_projection()
+        if active == self.learned:
+            return
+        saved = self._tables.projection(active)
+        self.learned = active
+        self.projection = IDENTITY if saved is None else _matrices(saved)
+        self.newest = 0 if saved is None else saved.newest
+
+    @property
+    def projected(self) -> int:
+        """Number of the projection whose W_K keys go through; 0 for none."""
+        return 0 if self.projection.key is None else self.learned
+
+    @property
+    def scored_dimension(self) -> int:
+        """Length of keys as they are scored, after W_K."""
+        weights = self.projection.key
+        return self.dimension if weights is None else len(weights)
+
+    @property
+    def same_kind(self) -> bool:
+        """Whether a key could be a query: both have the same length before they are projected."""
+        return self.asked_dimension == self.dimension
+
     def heads(self) -> tuple[tuple[int, float], ...]:
         """Columns and weight of each of the encoder's heads; empty if it is a single one."""
         encoder = self.encoder
+        if self.projection.key is not None:
+            return ()  # W_K mixes their columns
         return encoder.parts() if isinstance(encoder, HeadsEncoder) else ()
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────
@@ -185,6 +219,17 @@ class Space:
             self._agree_dimension(block.shape[1])
         return [row.tobytes() for row in np.ascontiguousarray(block, dtype="<f4")]
 
+    def agree(self, dimension: int) -> None:
+        """Let vectors of so many numbers be this store's, if it has none yet.
+
+        Raises
+        ------
+        VectorError
+            If its vectors have another length.
+        """
+        if self.dimension != dimension:
+            self._agree_dimension(dimension)
+
     def _agree_dimension(self, dimension: int) -> None:
         """Let the first vector decide, for every process that opens the file."""
         saved = self.saved_dimension() or int(
@@ -203,10 +248,11 @@ class Space:
 
     # ── queries ──────────────────────────────────────────────────────────────────────────────
 
-    def queries(self, queries: Sequence[Query]) -> Floats:
-        """Turn checked queries into prepared vectors (m, d): a dot product with a key is the score.
+    def queries(self, queries: Sequence[Query], *, of_any_length: bool = False) -> Floats:
+        """Turn checked queries into vectors (m, d_q), before W_Q.
 
-        A row of zeros is a query of which the encoder understood nothing.
+        A row of zeros is a query of which the encoder understood nothing. Queries `of_any_length`
+        need not be as long as keys: a projection of theirs may be learned.
         """
         texts = [q for q in queries if isinstance(q, str)]
         encoded: Iterator[Floats] = iter(())
@@ -217,16 +263,20 @@ class Space:
                     f"of {self.dimension} numbers"
                 )
             vectors = self._capped(encode_queries(self.encoder, texts))
-            if self.dimension and vectors.shape[1] != self.dimension:
+            wanted = 0 if of_any_length else self.asked_dimension
+            if wanted and vectors.shape[1] != wanted:
                 raise EncoderError(
                     f"the encoder made a query of {vectors.shape[1]} dimensions, and this store's "
-                    f"keys have {self.dimension}; open it with the encoder that made the keys"
+                    f"keys have {wanted}; open it with the encoder that made the keys, or let it "
+                    "learn how the two belong together: db.learn(pairs)"
                 )
             encoded = iter(vectors)
         else:
-            return self._given_queries(queries)
+            return self._given_queries(queries, 0 if of_any_length else self.asked_dimension)
+        length = vectors.shape[1]
         rows = [
-            next(encoded) if isinstance(q, str) else self._given_queries([q])[0] for q in queries
+            next(encoded) if isinstance(q, str) else self._given_queries([q], length)[0]
+            for q in queries
         ]
         return np.array(rows, dtype=np.float32)
 
@@ -234,12 +284,29 @@ class Space:
         """Prepare query vectors for the index: see :func:`qkv.attention.prepare`."""
         # Under cosine, stored and encoded vectors are as long as they shall count already.
         metric = Metric.DOT if self.metric is Metric.COSINE else self.metric
-        return prepare(vectors, metric, side="query")
+        return prepare(self.projection.queries(vectors), metric, side="query")
 
-    def _given_queries(self, queries: Sequence[Query]) -> Floats:
-        dimension = self.dimension or None
-        vectors = np.array([check_vector(q, "a query", dimension) for q in queries])
+    @property
+    def asked_dimension(self) -> int:
+        """Length of query vectors, before W_Q; 0 while nothing says it."""
+        weights = self.projection.query
+        return self.dimension if weights is None else int(weights.shape[1])
+
+    def _given_queries(self, queries: Sequence[Query], dimension: int) -> Floats:
+        checked: list[Floats] = []
+        for q in queries:
+            checked.append(check_vector(q, "a query", dimension or None))
+            dimension = len(checked[0])
+        vectors = np.array(checked)
         return unit(vectors) if self.metric is Metric.COSINE else vectors
+
+
+def _matrices(saved: SavedProjection) -> Projection:
+    query, key = (
+        None if blob is None else np.frombuffer(blob, dtype="<f4").reshape(saved.width, -1)
+        for blob in (saved.query, saved.key)
+    )
+    return Projection(query, key)
 
 
 def check_query(q: Any) -> Query:

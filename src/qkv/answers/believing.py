@@ -37,6 +37,7 @@ def imagining(
     keys: Callable[[list[int]], dict[int, str]],
     queries: Callable[[list[str]], Floats] | None,
     scales: Scales = (),
+    asking: Callable[[Integers], Floats] | None = None,
 ) -> Imagining | None:
     """Learn how a store imagines: :mod:`qkv.calibration.imagining`.
 
@@ -50,6 +51,8 @@ def imagining(
         Prepares texts as queries; None for a store whose queries are vectors.
     scales : Scales
         How much each of the encoder's heads counts.
+    asking : callable, optional
+        Prepares the keys of some rows as queries; by default they are as they stand.
 
     Returns
     -------
@@ -73,7 +76,7 @@ def imagining(
     lexicon = meanings.lexicon
     records = Records(
         vectors,
-        weigh(vectors, scales),
+        weigh(vectors if asking is None else asking(rows), scales),
         lexicon.embed(texts),
         meanings.vectors(snapshot, ids, "cosine")[held],
         lexicon.places(texts),

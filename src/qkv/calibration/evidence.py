@@ -85,6 +85,7 @@ def gather(
     background: Floats,
     without: Integers | None = None,
     scales: Scales = (),
+    own_keys: Floats | None = None,
 ) -> Evidence:
     """Look at the records near each query.
 
@@ -106,6 +107,8 @@ def gather(
         Number of a value from which the query itself, as one of its keys, is left out.
     scales : Scales
         How much each head counts in the scores.
+    own_keys : array (m, d), optional
+        The key that is left out for each query; by default the query itself.
 
     Returns
     -------
@@ -126,7 +129,8 @@ def gather(
         halves = tuple((size, float(np.sqrt(factor))) for size, factor in scales)
         totals = weigh(sums(wanted), halves)[which]
         asked = weigh(queries, halves)[rows]
-        totals = totals - np.where(own[rows, places][:, None], asked, 0)
+        left_out = asked if own_keys is None else weigh(own_keys, halves)[rows]
+        totals = totals - np.where(own[rows, places][:, None], left_out, 0)
         lengths = np.sqrt(np.einsum("ij,ij->i", totals, totals))
         prototype[rows, places] = np.einsum("ij,ij->i", asked, totals) / np.maximum(lengths, 1e-9)
     return Evidence(

@@ -72,6 +72,8 @@ def calibrate(
     rng = np.random.default_rng(seed)
     live = store.index.live(np.arange(len(store.index)))
     shared = live[store.counts[store.groups[live]] > 1]
+    if store.untrained is not None:
+        shared = np.intersect1d(shared, store.untrained, assume_unique=True)
     values = len(np.unique(store.groups[shared]))
     if len(shared) < FEWEST or values < (2 if len(store.strangers) else FEW_VALUES):
         return prior(records, unanswerable)

@@ -10,6 +10,7 @@ distances: its unanswerable questions are texts that have nothing to do with it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +53,9 @@ class Store:
         Of the encoder; empty if it is a single one.
     scales : Scales
         How much each counts in questions.
+    asking : callable, optional
+    untrained : array, optional
+        Where a store has learned from its own records, the others tell nothing.
     """
 
     index: Index
@@ -61,6 +65,14 @@ class Store:
     strangers: Floats
     heads: Heads = ()
     scales: Scales = ()
+    #: Prepares the keys of some rows as queries; None where they are queries as they stand.
+    asking: Callable[[Integers], Floats] | None = None
+    #: Rows that may be asked for, ascending; None for all.
+    untrained: Integers | None = None
+
+    def queries(self, rows: Integers) -> Floats:
+        """Prepared queries (m, d): keys of some rows, as if they were asked."""
+        return self.index.vectors(rows) if self.asking is None else self.asking(rows)
 
 
 @dataclass(frozen=True)
@@ -109,7 +121,7 @@ def ask(store: Store, rows: Integers, rng: np.random.Generator) -> Questions:
     -------
     Questions
     """
-    queries = store.index.vectors(rows)
+    queries, keys = store.queries(rows), store.index.vectors(rows)
     truth = store.groups[rows]
     repeated = np.flatnonzero(store.counts > 1)
     place = np.full(len(store.counts), -1, dtype=np.int64)
@@ -136,6 +148,7 @@ def ask(store: Store, rows: Integers, rng: np.random.Generator) -> Questions:
             store.background,
             without,
             store.scales,
+            None if without is None else keys,
         )
 
     if len(repeated) < FEW_VALUES:

@@ -14,11 +14,13 @@ from qkv.types import Value
 
 __all__ = [
     "Records",
+    "answers",
     "batch",
     "check_all_metadata",
     "check_decoding",
     "check_imagination",
     "check_null",
+    "check_pairs",
     "check_share",
     "check_timeout",
     "check_where",
@@ -129,6 +131,33 @@ def check_all_metadata(given: Any, count: int) -> list[str | None]:
     if len(about) != count:
         raise FilterError(f"{count} records came with {len(about)} metadata; give one for each")
     return about
+
+
+def answers(given: Any) -> list[Value]:
+    """Several answers, whether one was given, or a list; none for None."""
+    if given is None:
+        return []
+    return list(given) if isinstance(given, list | tuple | set | frozenset) else [given]
+
+
+def check_pairs(pairs: Any) -> list[tuple[Query, Query]]:
+    """Return pairs of query and key, or raise an InputError that says which is none."""
+    if isinstance(pairs, Mapping):
+        pairs = pairs.items()
+    if isinstance(pairs, str | bytes) or not isinstance(pairs, Iterable):
+        raise InputError(
+            f"pairs are a list like [('seventy', 'one')], of a query and the key that answers it, "
+            f"not a {type(pairs).__name__}"
+        )
+    checked = []
+    for position, pair in enumerate(pairs):
+        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
+            raise InputError(
+                f"pair {position} is no pair of a query and the key that answers it: {pair!r:.60}; "
+                "give pairs like ('seventy', 'one')"
+            )
+        checked.append((check_query(pair[0]), check_query(pair[1])))
+    return checked
 
 
 def check_timeout(timeout: float) -> float:

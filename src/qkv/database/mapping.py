@@ -24,10 +24,12 @@ from qkv.database.arguments import (
     storable,
 )
 from qkv.database.questions import Questions
+from qkv.database.teaching import Teaching
 from qkv.database.views import ItemsView, ValuesView
 from qkv.encoders import Encoder, Progress, resolve
 from qkv.errors import InputError
 from qkv.indexing import check_index
+from qkv.lessons import Lessons
 from qkv.lexicon import Lexicon
 from qkv.reader import Reader, check_head
 from qkv.search import Search
@@ -39,7 +41,7 @@ from qkv.values import from_stored, same, to_stored
 __all__ = ["Database"]
 
 
-class Database(Questions, MutableMapping[str, Value]):
+class Database(Questions, Teaching, MutableMapping[str, Value]):
     """A dict whose lookup is attention.
 
     As a dict it is exact: ``db[key]``, ``in``, ``get``, ``pop``, ``update`` … do what they do in
@@ -138,6 +140,7 @@ class Database(Questions, MutableMapping[str, Value]):
                 self._tables, self._space, lexicon, decoded, temperature, null, kind
             )
             self._search = Search(self._tables, self._space, self._reader)
+            self._lessons = Lessons(self._tables, self._space, self._reader)
             if records is not None:
                 self.update(records)
         except BaseException:

@@ -7,6 +7,7 @@ everything newer than its own clock. docs/file-format.md describes the file.
 """
 
 from qkv.tables.connection import Durability
+from qkv.tables.lessons import Correction, SavedProjection
 from qkv.tables.statements import GET, HAS, ID, METADATA, SETTING, VECTOR
 from qkv.tables.store import Batch, Changes, Tables
 
@@ -19,6 +20,8 @@ __all__ = [
     "VECTOR",
     "Batch",
     "Changes",
+    "Correction",
     "Durability",
+    "SavedProjection",
     "Tables",
 ]

@@ -35,6 +35,26 @@ MIGRATIONS = (
     ALTER TABLE records ADD COLUMN metadata TEXT;
     ALTER TABLE clock ADD COLUMN words INTEGER NOT NULL DEFAULT 0;
     """,
+    """
+    CREATE TABLE corrections (
+        id      INTEGER PRIMARY KEY AUTOINCREMENT,
+        query   TEXT UNIQUE,
+        vector  BLOB NOT NULL,
+        record  TEXT,
+        kind    TEXT,
+        value,
+        bad     TEXT NOT NULL DEFAULT '[]',
+        version INTEGER NOT NULL
+    );
+    CREATE TABLE projections (
+        id      INTEGER PRIMARY KEY AUTOINCREMENT,
+        width   INTEGER NOT NULL,
+        query   BLOB,
+        key     BLOB,
+        newest  INTEGER NOT NULL,
+        report  TEXT NOT NULL
+    );
+    """,
 )
 
 GET = "SELECT kind, value FROM records WHERE key = ?"
@@ -78,12 +98,12 @@ WITHOUT_VECTOR = """
 """
 NEWEST = "SELECT ifnull(max(id), 0) FROM records"
 NEWER = "SELECT min(id), count(*) FROM records WHERE id > ?"
-POP = "DELETE FROM records WHERE key = ? RETURNING id, kind, value"
+POP = "DELETE FROM records WHERE key = ? RETURNING id, key, kind, value"
 POP_LAST = """
     DELETE FROM records WHERE id = (SELECT max(id) FROM records) RETURNING id, key, kind, value
 """
 DROP_VECTOR = "DELETE FROM vectors WHERE id = ?"
-NOTE_DELETION = "INSERT INTO deletions (id, version) VALUES (?, ?)"
+NOTE_DELETION = "INSERT OR REPLACE INTO deletions (id, version) VALUES (?, ?)"
 
 NO_TICK = "SELECT version, words FROM clock"
 TICK = "UPDATE clock SET version = version + 1 RETURNING version, words"
@@ -94,9 +114,14 @@ CLEAR = (
     "DELETE FROM records",
     "DELETE FROM vectors",
     "DELETE FROM deletions",
+    "DELETE FROM corrections",
     "UPDATE clock SET count = 0, floor = version",
 )
-FORGET = ("DELETE FROM deletions", "UPDATE clock SET floor = version")
+# Where nothing is forgotten, what was derived before can still be caught up.
+FORGET = (
+    "UPDATE clock SET floor = version WHERE EXISTS (SELECT 1 FROM deletions)",
+    "DELETE FROM deletions",
+)
 CLOCK = "SELECT version, floor, count, words FROM clock"
 
 CHANGED = """
@@ -113,6 +138,46 @@ SETTINGS = "SELECT name, value FROM settings"
 BEGIN = "INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)"
 KEEP = "INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)"
 SETTING = "SELECT value FROM settings WHERE name = ?"
+
+# ── corrections, and what was learned ────────────────────────────────────────────────────────────
+
+# A correction that names an answer is a record that the dict does not show. Its id is negative.
+EVERY_CORRECTION = """
+    SELECT -1 - id, kind, value, vector FROM corrections WHERE kind IS NOT NULL ORDER BY id DESC
+"""
+CHANGED_CORRECTIONS = """
+    SELECT -1 - id, kind, value, vector FROM corrections
+    WHERE kind IS NOT NULL AND version > ? ORDER BY id DESC
+"""
+COUNT_CORRECTIONS = "SELECT count(*) FROM corrections WHERE kind IS NOT NULL"
+COUNT_CORRECTED = "SELECT count(*) FROM corrections"
+CORRECT = """
+    INSERT INTO corrections (query, vector, record, kind, value, bad, version)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (query) DO UPDATE SET vector = excluded.vector, record = excluded.record,
+        kind = excluded.kind, value = excluded.value, bad = excluded.bad, version = excluded.version
+"""
+CORRECTION = "SELECT id, record, kind, value, bad FROM corrections WHERE query = ?"
+CORRECTIONS = "SELECT id, query, vector, record, kind, value, bad FROM corrections ORDER BY id"
+CORRECTED_QUERIES = """
+    SELECT -1 - id, ifnull(query, '(a vector)') FROM corrections
+    WHERE -1 - id IN (SELECT value FROM json_each(?))
+"""
+CORRECTED_RECORDS = """
+    SELECT -1 - c.id, r.id FROM corrections c JOIN records r ON r.key = c.record
+    WHERE -1 - c.id IN (SELECT value FROM json_each(?))
+"""
+DROP_CORRECTIONS = "DELETE FROM corrections WHERE record = ? RETURNING id"
+KEEP_PROJECTION = """
+    INSERT INTO projections (width, query, key, newest, report) VALUES (?, ?, ?, ?, ?) RETURNING id
+"""
+PROJECTION = "SELECT width, query, key, newest, report FROM projections WHERE id = ?"
+PROJECTIONS = "SELECT id, report FROM projections ORDER BY id"
+DROP_PROJECTION = "DELETE FROM projections WHERE id = ?"
+PREVIOUS_PROJECTION = "SELECT ifnull(max(id), 0) FROM projections WHERE id < ?"
+VECTORS_OF = """
+    SELECT id, vector FROM vectors WHERE id IN (SELECT value FROM json_each(?))
+"""
 
 # ── keyword search ───────────────────────────────────────────────────────────────────────────────
 

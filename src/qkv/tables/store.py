@@ -13,7 +13,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import repeat
+from itertools import chain, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +22,8 @@ from qkv.errors import CorruptFile, FileError
 from qkv.filters import Filter
 from qkv.tables import statements as sql
 from qkv.tables.file import MEND
-from qkv.tables.words import WordTables, numbers
+from qkv.tables.lessons import LessonTables
+from qkv.tables.words import numbers
 from qkv.types import Integers
 from qkv.values import Stored
 
@@ -53,7 +54,7 @@ class Changes(NamedTuple):
     changed: Iterator[Batch]
 
 
-class Tables(WordTables):
+class Tables(LessonTables):
     """The tables of one store.
 
     Parameters
@@ -153,8 +154,11 @@ class Tables(WordTables):
         return {id: (key, *rest) for id, key, *rest in self.all(sql.RECORDS, json.dumps(ids))}
 
     def keys(self, ids: Sequence[int]) -> dict[int, str]:
-        """Keys of records by id; ids that are gone are missing."""
-        return dict(self.all(sql.KEYS, json.dumps(ids)))
+        """Keys of records by id, queries of corrections; ids that are gone are missing."""
+        keys = dict(self.all(sql.KEYS, json.dumps(ids)))
+        if ids and min(ids) < 0:
+            keys |= dict(self.all(sql.CORRECTED_QUERIES, json.dumps(ids)))
+        return keys
 
     def put(
         self,
@@ -223,9 +227,9 @@ class Tables(WordTables):
             row = connection.execute(sql.POP, (key,)).fetchone()
             if row is None:
                 return None
-            self._deleted(connection, version, row[0])
+            self._deleted(connection, version, row[0], row[1])
         self._give_back()
-        return row[1], row[2]
+        return row[2], row[3]
 
     def pop_last(self) -> tuple[str, str, Stored] | None:
         """Delete the newest record and return key, kind and stored value; None if empty."""
@@ -233,11 +237,13 @@ class Tables(WordTables):
             row = connection.execute(sql.POP_LAST).fetchone()
             if row is None:
                 return None
-            self._deleted(connection, version, row[0])
+            self._deleted(connection, version, row[0], row[1])
         self._give_back()
         return row[1], row[2], row[3]
 
-    def _deleted(self, connection: sqlite3.Connection, version: int, id: int) -> None:
+    def _deleted(self, connection: sqlite3.Connection, version: int, id: int, key: str) -> None:
+        for (one,) in connection.execute(sql.DROP_CORRECTIONS, (key,)).fetchall():
+            connection.execute(sql.NOTE_DELETION, (-1 - one, version))
         connection.execute(sql.DROP_VECTOR, (id,))
         connection.execute(sql.NOTE_DELETION, (id, version))
         connection.execute(sql.GREW, (-1,))
@@ -300,10 +306,15 @@ class Tables(WordTables):
             version, floor, count, _ = connection.execute(sql.CLOCK).fetchone()
             anew = since is None or since < floor
             if anew:
+                (told,) = connection.execute(sql.COUNT_CORRECTIONS).fetchone()
+                count += told
                 deleted, batches = [], _everything(connection)
             else:
                 deleted = [id for (id,) in connection.execute(sql.DELETED, (since,))]
-                batches = _changed(connection.execute(sql.CHANGED, (since, since)))
+                corrected = _changed(connection.execute(sql.CHANGED_CORRECTIONS, (since,)))
+                batches = chain(
+                    corrected, _changed(connection.execute(sql.CHANGED, (since, since)))
+                )
             yield Changes(version, anew, count, deleted, batches)
 
     # ── filters ──────────────────────────────────────────────────────────────────────────────
@@ -334,6 +345,7 @@ def _changed(cursor: sqlite3.Cursor) -> Iterator[Batch]:
 
 
 def _everything(connection: sqlite3.Connection) -> Iterator[Batch]:
+    yield from _changed(connection.execute(sql.EVERY_CORRECTION))
     values = connection.execute(sql.EVERY_VALUE)
     vectors = connection.execute(sql.EVERY_VECTOR)
     while rows := values.fetchmany(_BATCH):

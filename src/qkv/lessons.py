@@ -1,0 +1,403 @@
+"""Lessons: what a store is told, and what it learns from that and from its own records.
+
+A correction is kept in the file and acts at once: the question is a key from then on, which the
+dict does not show, and its answer that key's value; what was named as wrong is not answered to it
+again. Learning makes examples of corrections, of pairs and of repeated values, trains on most of
+them, asks the rest, and keeps what it learned only if that was for the better.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from qkv.encoders import Progress
+from qkv.errors import InputError
+from qkv.learning import (
+    FOLDS,
+    MANY,
+    Examples,
+    Learning,
+    Settings,
+    held_out,
+    report,
+    train,
+    try_out,
+)
+from qkv.projection import IDENTITY, Projection
+from qkv.reader import Reader
+from qkv.snapshot import Snapshot
+from qkv.space import Query, Space, check_query
+from qkv.tables import GET, ID, Correction, SavedProjection, Tables
+from qkv.types import Floats, Integers, Metric, Value
+from qkv.values import Kind, to_stored
+
+__all__ = ["Lessons", "Pair"]
+
+Pair = tuple[Query, Query]
+
+#: Keys that questions are asked among, and questions that are held out, at most.
+_KEYS, _ASKED = 20_000, 2_000
+#: Questions below which nothing can be learned and checked.
+_FEWEST = 5
+#: Records that hold a wrong value, of which so many near the question are learned from.
+_WRONG = 3
+
+
+class _Told(NamedTuple):
+    """Questions with their answers, as rows of keys."""
+
+    queries: Floats
+    right: Integers
+    wrong: list[tuple[int, int]]
+
+
+class Lessons:
+    """What one store was told, and learned.
+
+    Parameters
+    ----------
+    tables : Tables
+    space : Space
+    reader : Reader
+    """
+
+    def __init__(self, tables: Tables, space: Space, reader: Reader) -> None:
+        self._tables = tables
+        self._space = space
+        self._reader = reader
+
+    # ── corrections ──────────────────────────────────────────────────────────────────────────
+
+    def correct(self, q: Query, good: Value, bad: Sequence[Value]) -> None:
+        """Keep what is right for a question, if it is not None, and what is wrong."""
+        self._check_metric("corrections are")
+        if not self._space.same_kind:
+            raise InputError(
+                "queries and keys of this store are of different kinds, so that a question cannot "
+                "be a key; give pairs instead: db.learn([(query, key), …])"
+            )
+        (vector,) = self._space.queries([q])
+        before = self._tables.correction(q) if isinstance(q, str) else None
+        wrong = [self._named(one) for one in bad]
+        record, kind, stored = None, None, None
+        if good is not None:
+            record, kind, stored = self._answer(good)
+        elif before is not None and before.kind is not None:
+            kept = [["key", before.record], [before.kind, before.value]]
+            if not any(one in wrong for one in kept):
+                record, kind, stored = before.record, before.kind, before.value
+        old = [] if before is None else before.bad
+        right = [["key", record], [kind, stored]]
+        wrong = [one for one in (*old, *(w for w in wrong if w not in old)) if one not in right]
+        blob = np.ascontiguousarray(vector, dtype="<f4").tobytes()
+        text = q if isinstance(q, str) else None
+        self._tables.correct(Correction(0, text, blob, record, kind, stored, wrong))
+        self._space.agree(len(vector))
+
+    def _answer(self, good: Value) -> tuple[str | None, str, Any]:
+        """Key of the record that is meant, if any, and the kind and content of the answer."""
+        row = self._tables.one(GET, good) if isinstance(good, str) else None
+        return (None, *to_stored(good)) if row is None else (str(good), *row)
+
+    def _named(self, one: Value) -> list[Any]:
+        if isinstance(one, str) and self._tables.one(ID, one) is not None:
+            return ["key", one]
+        kind, stored = to_stored(one)
+        if kind is Kind.VECTOR:
+            raise InputError("name a wrong vector by its key: bad=['key']")
+        return [str(kind), stored]
+
+    # ── learning ─────────────────────────────────────────────────────────────────────────────
+
+    def learn(
+        self,
+        pairs: Sequence[Pair] | None,
+        negatives: Sequence[Sequence[Query]] | None,
+        *,
+        keys: bool,
+        settings: Settings | None = None,
+        progress: Progress | None = None,
+    ) -> Learning:
+        """Learn, and keep it if held-out questions are answered better."""
+        self._check_metric("projections are")
+        begun = time.perf_counter()
+        snapshot, projection = self._raw()
+        examples = self._examples(snapshot, pairs, negatives).answerable()
+        if len(examples) < _FEWEST:
+            why = (
+                f"{len(examples)} questions with a known answer are too few to learn from and to "
+                f"ask: give {_FEWEST} pairs or corrections at least, or records that share values"
+            )
+            return Learning(False, why, {}, 0, keys)
+        rounds = 1 if len(examples) >= MANY else FOLDS + 1
+        done = _Rounds(progress, rounds)
+
+        def learned(some: Examples) -> Projection:
+            return train(some, projection, keys=keys, settings=settings, progress=done.next())
+
+        trial = try_out(examples, projection, learned)
+        kept, why, parts = report(trial)
+        # The store's own records that were held out stay so: they say how sure it may be.
+        spared = ~examples.told & (examples.fold == 0)
+        result = Learning(kept, why, parts, int((~spared).sum()), keys)
+        if kept:
+            all_told = len(examples) >= MANY and not (examples.told & (examples.fold == 0)).any()
+            final = trial.learned if all_told else learned(examples.training(spared))
+            result = self._kept(final, examples, result, begun)
+        return replace(result, seconds=time.perf_counter() - begun)
+
+    def unlearn(self) -> bool:
+        """Go back to what held before the last thing that was learned; whether there was any."""
+        active = self._tables.active_projection()
+        if not active:
+            return False
+        self._tables.drop_projection(active)
+        self._recalibrate()
+        return True
+
+    def _kept(
+        self, final: Projection, examples: Examples, result: Learning, begun: float
+    ) -> Learning:
+        own = bool((~examples.told).any())
+        newest = max(self._newest() if own else 0, self._space.newest)
+        query, key = (
+            None if W is None else np.ascontiguousarray(W, dtype="<f4").tobytes()
+            for W in (final.query, final.key)
+        )
+        width = len(final.query) if final.query is not None else 0
+        result = replace(result, seconds=time.perf_counter() - begun)
+        saved = SavedProjection(width, query, key, newest, result.as_json())
+        version = self._tables.keep_projection(saved)
+        self._recalibrate()
+        return replace(result, version=version)
+
+    def _newest(self) -> int:
+        records = self._reader.snapshot().records
+        return int(records.max(initial=0))
+
+    def _recalibrate(self) -> None:
+        self._reader.snapshot()  # with the weights that hold now
+        self._reader.calibrate(None)
+
+    def _check_metric(self, what: str) -> None:
+        if self._space.metric is not Metric.COSINE:
+            raise InputError(
+                f"{what} for the cosine metric, and this store's is {self._space.metric}; copy "
+                "it: Database(path='copy.qkv', metric='cosine').update(old)"
+            )
+
+    # ── examples ─────────────────────────────────────────────────────────────────────────────
+
+    def _raw(self) -> tuple[Snapshot, Projection]:
+        """Keys as they are stored, and the projection that holds."""
+        snapshot = self._reader.snapshot()
+        if snapshot.projected:  # W_K has been applied to them
+            snapshot = Snapshot.blank().advance(self._tables, self._space.metric, IDENTITY)
+        return snapshot, self._space.projection
+
+    def _examples(
+        self,
+        snapshot: Snapshot,
+        pairs: Sequence[Pair] | None,
+        negatives: Sequence[Sequence[Query]] | None,
+    ) -> Examples:
+        rng = np.random.default_rng(0)
+        rows = snapshot.index.live(np.arange(len(snapshot.index)))
+        texts = _Texts(self._space, self._tables, snapshot)
+        told = texts.told(pairs, negatives) if pairs is not None else None
+        needed = texts.rows if told is not None else np.zeros(0, dtype=np.int64)
+        if len(rows) > _KEYS:
+            chosen = rng.choice(rows, _KEYS, replace=False)
+            rows = np.union1d(np.union1d(chosen, needed), _corrected(snapshot, rows))
+        keys = np.vstack((snapshot.index.vectors(rows), texts.vectors))
+        groups = snapshot.group_ids()[rows]
+        extra = snapshot.groups.width + np.arange(len(texts.vectors))
+        held = np.concatenate((groups, extra))
+        alike = self._space.same_kind and (told is None or told.queries.shape[1] == keys.shape[1])
+        parts = [self._own(snapshot, rows, keys, held)] if alike else []
+        if told is not None:
+            parts.append(_from_pairs(told, rows, keys, held, rng))
+        return _together(parts, keys, held)
+
+    def _own(self, snapshot: Snapshot, rows: Integers, keys: Floats, held: Integers) -> Examples:
+        """The store's own records, corrections among them, of values that repeat."""
+        groups = held[: len(rows)]
+        counts = np.bincount(groups, minlength=snapshot.groups.width)
+        vectors = snapshot.distinct.of_kind(Kind.VECTOR, snapshot.groups.width)
+        counts[vectors] = 0
+        asked = np.flatnonzero((counts[groups] > 1) & keys[: len(rows)].any(axis=1))
+        ids = snapshot.records[rows[asked]]
+        spared = held_out(ids)
+        over = np.flatnonzero(spared)[_ASKED:]
+        kept = np.delete(np.arange(len(asked)), over)
+        asked, ids, spared = asked[kept], ids[kept], spared[kept]
+        fold = np.where(spared, 0, 1 + np.arange(len(asked)) % (FOLDS - 1))
+        return Examples(
+            keys[asked],
+            keys,
+            held[asked],
+            held,
+            asked,
+            np.full(len(asked), -1),
+            self._named_wrong(snapshot, rows, keys, asked),
+            ids < 0,
+            fold,
+        )
+
+    def _named_wrong(
+        self, snapshot: Snapshot, rows: Integers, keys: Floats, asked: Integers
+    ) -> Integers:
+        """Questions (of `asked`) and keys that corrections named as wrong for them."""
+        place = {int(id): at for at, id in enumerate(snapshot.records[rows[asked]]) if id < 0}
+        found: list[tuple[int, int]] = []
+        for correction in self._tables.corrections() if place else []:
+            at = place.get(correction.number)
+            if at is None:
+                continue
+            for row in self._reader.wrong(snapshot, correction):
+                found += [(at, int(column)) for column in np.flatnonzero(rows == row)[:1]]
+            mine = [pair for pair in found if pair[0] == at]
+            if len(mine) > _WRONG:  # those that are nearest to the question
+                likeness = keys[[column for _, column in mine]] @ keys[asked[at]]
+                best = np.argsort(-likeness, kind="stable")[:_WRONG]
+                found = [pair for pair in found if pair[0] != at] + [mine[i] for i in best]
+        return np.array(found, dtype=np.int64).reshape(-1, 2)
+
+
+class _Texts:
+    """Queries and keys that a caller names: keys of records, or texts and vectors of their own."""
+
+    def __init__(self, space: Space, tables: Tables, snapshot: Snapshot) -> None:
+        self._space = space
+        self._tables = tables
+        self._snapshot = snapshot
+        self._own: list[Query] = []
+        self._rows: set[int] = set()
+        self.vectors = np.zeros((0, space.dimension), dtype=np.float32)
+
+    @property
+    def rows(self) -> Integers:
+        """Rows of records that were named."""
+        return np.array(sorted(self._rows), dtype=np.int64)
+
+    def told(self, pairs: Sequence[Pair], negatives: Sequence[Sequence[Query]] | None) -> _Told:
+        """Look pairs up; keys that are no records are counted from −1 down."""
+        if not pairs:
+            raise InputError("there are no pairs to learn from; give some: [(query, key), …]")
+        if negatives is not None and len(negatives) != len(pairs):
+            raise InputError(
+                f"{len(pairs)} pairs came with {len(negatives)} lists of negatives; give one list "
+                "for each pair, [] for none"
+            )
+        queries = [check_query(query) for query, _ in pairs]
+        right = [self._place(key) for _, key in pairs]
+        wrong = [
+            (i, self._place(key)) for i, some in enumerate(negatives or ()) for key in _listed(some)
+        ]
+        if self._own:
+            self.vectors = self._encoded()
+        known = self._space.queries(queries, of_any_length=not self._space.learned)
+        return _Told(known, np.array(right, dtype=np.int64), wrong)
+
+    def _place(self, key: Query) -> int:
+        checked = check_query(key)
+        record = self._tables.one(ID, checked) if isinstance(checked, str) else None
+        if record is not None:
+            rows = self._snapshot.rows(np.array(record))
+            if len(rows):
+                self._rows.add(int(rows[0]))
+                return int(rows[0])
+        self._own.append(checked)
+        return -len(self._own)
+
+    def _encoded(self) -> Floats:
+        texts = [one for one in self._own if isinstance(one, str)]
+        encoded = iter(self._space.vectors(texts) if texts else ())
+        size = self._space.dimension
+        rows = [next(encoded) if isinstance(one, str) else np.asarray(one) for one in self._own]
+        for row in rows:
+            if len(row) != size:
+                raise InputError(
+                    f"a key of {len(row)} dimensions is no key of this store, whose keys have "
+                    f"{size}; name a record by its key"
+                )
+        return np.array(rows, dtype=np.float32)
+
+
+def _listed(some: Query | Sequence[Query]) -> list[Query]:
+    return [some] if isinstance(some, str) else list(some)
+
+
+def _corrected(snapshot: Snapshot, rows: Integers) -> Integers:
+    return rows[snapshot.records[rows] < 0]
+
+
+def _from_pairs(
+    told: _Told, rows: Integers, keys: Floats, held: Integers, rng: np.random.Generator
+) -> Examples:
+    """Examples of pairs; `rows` are the rows of the first keys."""
+
+    def column(place: int) -> int:
+        return int(np.searchsorted(rows, place)) if place >= 0 else len(rows) - 1 - place
+
+    right = np.array([column(place) for place in told.right.tolist()], dtype=np.int64)
+    wrong = [(i, column(place)) for i, place in told.wrong]
+    count = len(right)
+    return Examples(
+        told.queries,
+        keys,
+        held[right],
+        held,
+        np.full(count, -1),
+        right,
+        np.array(wrong, dtype=np.int64).reshape(-1, 2),
+        np.ones(count, dtype=bool),
+        rng.permutation(count) % FOLDS,
+    )
+
+
+def _together(parts: Iterable[Examples], keys: Floats, held: Integers) -> Examples:
+    """Examples of several kinds over the same keys."""
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        none, blank = np.zeros(0, dtype=np.int64), np.zeros((0, keys.shape[1]), dtype=np.float32)
+        pairs = np.zeros((0, 2), dtype=np.int64)
+        return Examples(blank, keys, none, held, none, none, pairs, none.astype(bool), none)
+    starts = np.cumsum([0, *(len(part) for part in parts)])
+    shifted = [
+        np.column_stack((part.wrong[:, 0] + start, part.wrong[:, 1]))
+        for part, start in zip(parts, starts.tolist(), strict=False)
+    ]
+    return Examples(
+        np.vstack([part.queries for part in parts]),
+        keys,
+        np.concatenate([part.asked for part in parts]),
+        held,
+        np.concatenate([part.own for part in parts]),
+        np.concatenate([part.right for part in parts]),
+        np.vstack(shifted),
+        np.concatenate([part.told for part in parts]),
+        np.concatenate([part.fold for part in parts]),
+    )
+
+
+class _Rounds:
+    """Progress over several trainings, as one."""
+
+    def __init__(self, progress: Progress | None, rounds: int) -> None:
+        self._progress = progress
+        self._rounds = rounds
+        self._round = -1
+
+    def next(self) -> Progress | None:
+        """What the next training reports to."""
+        self._round = min(self._round + 1, self._rounds - 1)
+        before, report_to = self._round, self._progress
+        if report_to is None:
+            return None
+        return lambda done, total: report_to(before * total + done, self._rounds * total)
