@@ -14,6 +14,9 @@ demo: .venv/base  ## See what qkv does, on real vectors, in under a minute
 test: .venv/dev  ## Run all tests, and every example in the docs
 	$(BIN)/python -m pytest
 
+test-train: .venv/train  ## Run what needs PyTorch (a gigabyte): finetune, and the loss beside its
+	$(BIN)/python -m pytest tests/test_finetuning.py
+
 check: .venv/dev  ## Lint, types (strict), and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -47,8 +50,12 @@ clean:  ## Remove what the other targets made
 	$(BIN)/python -m pip install --quiet --group dev
 	@touch $@
 
+.venv/train: .venv/dev
+	$(BIN)/python -m pip install --quiet --editable '.[train]'
+	@touch $@
+
 .venv/bench: .venv/base
 	$(BIN)/python -m pip install --quiet --group bench
 	@touch $@
 
-.PHONY: help demo test check bench docs format clean
+.PHONY: help demo test test-train check bench docs format clean

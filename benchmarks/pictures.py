@@ -24,6 +24,7 @@ def main() -> None:
         ("hybrid.png", hybrid()),
         ("classification.png", classification()),
         ("passages.png", passages()),
+        ("learning.png", learning()),
     ):
         print(save(figure, PICTURES / name, dpi=90))
 
@@ -35,7 +36,14 @@ def table(name: str, title: str) -> dict[str, Any]:
     return found
 
 
-def dots(rows: Sequence[str], series: Series, title: str, subtitle: str, limit: float) -> Figure:
+def dots(
+    rows: Sequence[str],
+    series: Series,
+    title: str,
+    subtitle: str,
+    limit: float,
+    start: float = 0,
+) -> Figure:
     """A line for each row, a mark for each series: what is compared stands on one line."""
     figure = Figure(figsize=(8, 0.9 + 0.36 * len(rows)), layout="constrained")
     ax = figure.subplots()
@@ -52,7 +60,7 @@ def dots(rows: Sequence[str], series: Series, title: str, subtitle: str, limit: 
         )
     ax.set_yticks(range(len(rows)), rows)
     ax.invert_yaxis()
-    ax.set_xlim(0, limit)
+    ax.set_xlim(start, limit)
     ax.grid(axis="both", color=GREY, alpha=0.25)
     ax.set_axisbelow(True)
     for side in ("top", "right", "left", "bottom"):
@@ -141,6 +149,31 @@ def passages() -> Figure:
     }
     return dots(
         rows, series, "The sentence that holds the answer", "share of 599 questions of XQuAD", 1
+    )
+
+
+def learning() -> Figure:
+    """Stores before and after they learned."""
+    names = {"nothing": "before", "W_Q": "learned W_Q", "W_Q and W_K": "learned W_Q and W_K"}
+    article = table("learning", "The second article")
+    rows = [f"paraphrases of the article, {row[0]}" for row in article["rows"]]
+    series: Series = {names[name]: [] for name in ("W_Q and W_K", "W_Q", "nothing")}
+    for row in article["rows"]:
+        right = [int(cell.split()[0]) / 16 for cell in (row[3], row[4])]
+        for name, value in zip(series, (None, right[1], right[0]), strict=True):
+            series[name].append(value)
+    for row in table("learning", "Learned from the store's own records")["rows"]:
+        encoder, stored, learned, _, nearest, *_ = row
+        if learned == "nothing":
+            rows.append(f"{stored}, {encoder}")
+        series[names[learned]].append(nearest)
+    return dots(
+        rows,
+        series,
+        "What stores learn from sixteen lessons, and from nothing but themselves",
+        "share whose nearest key is right; none of the questions was learned from",
+        1.01,
+        0.65,
     )
 
 

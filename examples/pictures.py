@@ -30,6 +30,21 @@ NOUNS = {
     "weather": "rain snow wind storm cloud fog hail thunder sunshine drizzle frost blizzard mist",
 }
 
+CUP = [
+    "The world cup is in Qatar",
+    "The world cup is in the moon",
+    "The previous world cup was in Russia",
+]
+ASKED = ["Where is the world cup?", "Where does the world cup take place?"]
+TAUGHT = [
+    "In which country is the world cup held?",
+    "Who hosts the world cup?",
+    "Which place is the world cup played in?",
+    "Where do they play the world cup?",
+    "Where can I go to see the world cup?",
+    "Tell me where the world cup is held",
+]
+
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else "pictures")
 folder.mkdir(exist_ok=True)
 
@@ -41,7 +56,14 @@ places = qkv.Database(
 words = qkv.Database(RECORDS)
 nouns = qkv.Database({noun: kind for kind, listed in NOUNS.items() for noun in listed.split()})
 
+cup = qkv.Database({answer: number for number, answer in enumerate(CUP)}, lexicon=None)
+before = plots.heatmap(cup.similarity(ASKED))
+cup.learn([(asked, CUP[0]) for asked in TAUGHT], negatives=[CUP[1:]] * len(TAUGHT))
+after = plots.heatmap(cup.similarity(ASKED))
+
 for name, figure in {
+    "learning-before.png": before,
+    "learning-after.png": after,
     "heatmap.png": plots.heatmap(sentences.similarity()),
     "map.png": plots.key_map(responses, "Where is the world cup?", k=3),
     "places.png": plots.key_map(places, "a waltz in vienna", k=4),

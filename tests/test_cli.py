@@ -148,6 +148,8 @@ def test_alone_it_shows_help():
         "ls",
         "info",
         "query",
+        "feedback",
+        "learn",
         "attend",
         "search",
         "check",
@@ -1424,3 +1426,57 @@ def test_typed_refuses_what_it_is_not():
 def test_what_is_shown_is_safe_and_short():
     assert shown("\x1b]0;title\x07\u2028") == "\\x1b]0;title\\x07\\u2028"
     assert shown_value(np.arange(100, dtype=np.float32)) == "[0, 1, 2, 3, …] (100 numbers)"
+
+
+# ── learning ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def intents():
+    words = "play stop open close buy sell".split()  # noqa: SIM905
+    things = "song film door shop window book house car".split()  # noqa: SIM905
+    rows = "".join(f"{word} the {thing},{word}\n" for word in words for thing in things)
+    run("import", "intents.qkv", "-", "--format", "csv", "--no-header", "--encoder", "hashing",
+        input=rows)  # fmt: skip
+    return "intents.qkv"
+
+
+def test_feedback_holds_at_once_and_changes_no_record(intents):
+    said = run("feedback", intents, "put an end to it", "--good", "stop", "--bad", "play")
+    assert said.stdout == "kept: put an end to it → stop\n"
+    assert "exact" in run("query", intents, "put an end to it").stdout
+    assert "48" in run("info", intents).stdout
+    assert run("feedback", intents, "hm", "--bad", "play").stdout == "kept\n"
+    assert "what is right" in run("feedback", intents, "hm", code=2).stderr
+
+
+def test_feedback_may_be_a_number(intents):
+    run("feedback", intents, "how many", "--good", "42", "--type", "number")
+    assert (
+        json.loads(run("query", intents, "how many", "--json").stdout)["answers"][0]["value"] == 42
+    )
+
+
+def test_learning_from_pairs_is_reported_and_undone(intents):
+    things = ("song", "film", "door", "shop", "window", "book")
+    Path("pairs.csv").write_text(
+        "asked,key,wrong\n"
+        + "".join(f"put the {one} on,play the {one},sell the {one}\n" for one in things)
+    )
+    found = run("learn", intents, "pairs.csv", "--negative", "wrong", "--json")
+    learned = json.loads(found.stdout)
+    assert learned["parts"]["told"]["before"]["questions"] == 6
+    assert learned["kept"] in {True, False}
+    table = run("learn", intents, "pairs.csv", "--query", "asked", "--key", "key")
+    assert "questions with answers" in table.stdout
+    assert "kept:" in table.stdout
+    while json.loads(run("learn", intents, "--undo", "--json").stdout)["undone"]:
+        pass
+    assert "nothing that could be undone" in run("learn", intents, "--undo").stderr
+
+
+def test_pairs_that_are_none_are_said_by_their_place(intents):
+    said = run("learn", intents, "-", "--format", "jsonl", input='{"q": 1, "key": "a"}\n', code=2)
+    assert "line 1" in said.stderr
+    assert "a question is text" in said.stderr
+    assert "no such file" in run("learn", intents, "no.csv", code=2).stderr.lower()

@@ -138,7 +138,14 @@ class Lessons:
         done = _Rounds(progress, rounds)
 
         def learned(some: Examples) -> Projection:
-            return train(some, projection, keys=keys, settings=settings, progress=done.next())
+            return train(
+                some,
+                projection,
+                keys=keys,
+                heads=self._space.columns(),
+                settings=settings,
+                progress=done.next(),
+            )
 
         trial = try_out(examples, projection, learned)
         kept, why, parts = report(trial)

@@ -11,6 +11,7 @@ import numpy as np
 
 from qkv.attention import product
 from qkv.errors import InputError, VectorError
+from qkv.projection import projected
 from qkv.space import Query, Space
 from qkv.tables import VECTOR, Tables
 from qkv.types import Floats, Metric
@@ -120,7 +121,7 @@ def similarity(
     as the part that is understood of a unit vector (k, √(1 − ‖k‖²) e_k), where the axis e_k is
     the text's own: what was not understood is like itself and like nothing else. The cosine of
     two texts is then ⟨q, k⟩, the score of search and attention, and that of a text and itself
-    is 1.
+    is 1. Where the store has learned, scores are ⟨W_Q q, W_K k⟩.
 
     Parameters
     ----------
@@ -146,7 +147,12 @@ def similarity(
     rows = own if queries is None else queries
     columns = own if keys is None else keys
     known = _known(tables, space, rows, columns)
-    scores = _scores(_vectors(space, rows, known), _vectors(space, columns, known), space.metric)
+    asked = space.projection.key if queries is None else space.projection.query
+    scores = _scores(
+        _turned(_vectors(space, rows, known), asked),
+        _turned(_vectors(space, columns, known), space.projection.key),
+        space.metric,
+    )
     _mark_selves(scores, rows, columns, space.metric)
     scores.setflags(write=False)
     return SimilarityMatrix(_labels(rows), _labels(columns), scores, space.metric)
@@ -191,6 +197,13 @@ def _texts(items: Sequence[Query], found: Mapping[str, Floats]) -> list[str]:
 
 def _vectors(space: Space, items: Sequence[Query], known: Mapping[str, Floats]) -> list[Floats]:
     return [known[item] if isinstance(item, str) else space.queries([item])[0] for item in items]
+
+
+def _turned(vectors: list[Floats], weights: Floats | None) -> list[Floats]:
+    """Vectors as the store has learned to compare them; see :mod:`qkv.projection`."""
+    if weights is None or not vectors or {len(one) for one in vectors} != {weights.shape[1]}:
+        return vectors
+    return list(projected(np.array(vectors), weights))
 
 
 def _scores(queries: list[Floats], keys: list[Floats], metric: Metric) -> Floats:

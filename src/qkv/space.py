@@ -133,9 +133,11 @@ class Space:
     def heads(self) -> tuple[tuple[int, float], ...]:
         """Columns and weight of each of the encoder's heads; empty if it is a single one."""
         encoder = self.encoder
-        if self.projection.key is not None:
-            return ()  # W_K mixes their columns
         return encoder.parts() if isinstance(encoder, HeadsEncoder) else ()
+
+    def columns(self) -> tuple[int, ...]:
+        """Columns of each of the encoder's heads; empty if it is a single one."""
+        return tuple(size for size, _ in self.heads())
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────
 

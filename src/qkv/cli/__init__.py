@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from qkv.cli import asking, checking, pictures, records, transfer
+from qkv.cli import asking, checking, pictures, records, teaching, transfer
 from qkv.cli.display import Screen
 from qkv.cli.endings import ending_well
 
@@ -93,6 +93,7 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
     },
     "Questions": {"query": asking.query, "attend": asking.attend, "search": asking.search},
     "Trust": {"check": checking.check},
+    "Learning": {"feedback": teaching.feedback, "learn": teaching.learn},
     "Pictures": {"map": pictures.map, "heatmap": pictures.heatmap},
     "Files": {
         "import": transfer.import_,

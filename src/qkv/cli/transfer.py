@@ -24,7 +24,7 @@ from qkv.errors import InputError
 if TYPE_CHECKING:
     from qkv.types import Value
 
-__all__ = ["checked_records", "export", "import_"]
+__all__ = ["checked_records", "export", "import_", "opened"]
 
 _FormatOption = Annotated[
     Format | None,
@@ -127,7 +127,7 @@ def import_(
     )
     with (
         busy(f"reading {source.name}"),
-        _input(file) as stream,
+        opened(file) as stream,
         rows_of(stream, source) as (columns, found),
     ):
         untyped = Type.TEXT if source.format in (Format.CSV, Format.TSV) else None
@@ -319,7 +319,8 @@ def _counted(
 
 
 @contextmanager
-def _input(file: str) -> Iterator[IO[bytes]]:
+def opened(file: str) -> Iterator[IO[bytes]]:
+    """Open a file to read bytes from; - is the standard input."""
     if file == "-":
         yield sys.stdin.buffer
         return

@@ -21,7 +21,9 @@ _PROMPTS = {"query": ("query",), "document": ("document", "passage", "corpus")}
 
 
 @cache
-def _model(name: str) -> Any:
+def _model(name: str, mark: str) -> Any:
+    """Load a model once; a folder whose content has changed is another."""
+    del mark
     import sentence_transformers  # noqa: PLC0415  (seconds that `import qkv` must not take)
 
     try:
@@ -81,7 +83,7 @@ class SentenceTransformersEncoder:
     def _encode(self, texts: list[str], side: str) -> Floats:
         if not texts:
             return np.zeros((0, 0), dtype=np.float32)
-        model = _model(self.model)
+        model = _model(self.model, self.fingerprint)
         options: dict[str, Any] = {"show_progress_bar": False, "convert_to_numpy": True}
         encode = getattr(model, f"encode_{side}", None)
         if encode is None:

@@ -44,13 +44,19 @@ class Ranks(NamedTuple):
         """Those of some questions."""
         return Ranks(self.rank[rows], self.surprise[rows])
 
+    def surprises(self) -> Floats:
+        """Those at the temperature that suits best, all together: array (m,)."""
+        if not len(self.rank):
+            return np.zeros(0)
+        best: Floats = self.surprise[:, int(self.surprise.mean(axis=0).argmin())]
+        return best
+
     def measured(self) -> Measured:
         """Means of them."""
-        surprise = self.surprise.mean(axis=0) if len(self.rank) else np.zeros(1)
         return Measured(
             recall=float((self.rank == 1).mean()) if len(self.rank) else 0.0,
             mrr=float((1 / self.rank).mean()) if len(self.rank) else 0.0,
-            surprise=float(surprise.min()),
+            surprise=float(self.surprises().mean()) if len(self.rank) else 0.0,
             questions=len(self.rank),
         )
 
@@ -111,8 +117,8 @@ class Difference:
     surprise : float
         Below 0: better.
     better : bool
-        The mean reciprocal rank has grown beyond chance (one-sided 95 %), and neither recall@1 nor
-        the surprise has become worse.
+        The mean reciprocal rank has grown beyond chance (one-sided 95 %), or the surprise has
+        fallen so, and none of recall@1, reciprocal rank and surprise has become worse.
     worse : bool
         The mean reciprocal rank has fallen beyond chance, or by more than a hundredth.
     """
@@ -167,14 +173,15 @@ def compare(before: Ranks, after: Ranks) -> Difference:
     gains = 1 / after.rank - 1 / before.rank
     recall, recall_error = _mean(hits)
     mrr, mrr_error = _mean(gains)
-    surprise = after.measured().surprise - before.measured().surprise
+    surprise, surprise_error = _mean(after.surprises() - before.surprises())
+    ahead = mrr > _ONE_SIDED * mrr_error or surprise < -_ONE_SIDED * surprise_error
     return Difference(
         recall,
         _TWO_SIDED * recall_error,
         mrr,
         _TWO_SIDED * mrr_error,
         surprise,
-        better=mrr > _ONE_SIDED * mrr_error and recall >= 0 and surprise <= 0,
+        better=ahead and mrr >= 0 and recall >= 0 and surprise <= 0,
         worse=mrr < -_ONE_SIDED * mrr_error or mrr < -0.01,
     )
 
@@ -183,7 +190,8 @@ def _mean(values: Floats) -> tuple[float, float]:
     """Mean, and its standard error."""
     if not len(values):
         return 0.0, 0.0
-    error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else np.inf
+    # Of a single question nothing is known but that it lies between −1 and 1.
+    error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 1.0
     return float(values.mean()), error
 
 

@@ -3,13 +3,13 @@
     minimise   mean loss + (strength / m) ‖W − W₀‖²
 
 over m questions: the fewer there are, the nearer W stays to W₀, the identity or what was learned
-before. Negatives are the other keys of a batch, keys of the store drawn at random, and those that
-were named as wrong. Deterministic by seed.
+before. Negatives are the other keys of a batch, further keys that answer other questions, and those
+that were named as wrong. Deterministic by seed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +23,9 @@ from qkv.types import Floats, Integers
 __all__ = ["Settings", "train"]
 
 Progress = Callable[[int, int], None]
+
+#: Of the regression that W_Q begins with where queries and keys are of different length.
+_RIDGE = 1.5
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Settings:
     strength : float
         How firmly W is held near where it began.
     others : int
-        Further keys of the store in each batch, as negatives.
+        Further keys in each batch, as negatives: answers to other questions.
     symmetric : bool
         Also ask each key for its query.
     seed : int
@@ -51,7 +54,7 @@ class Settings:
     steps: int = 120
     batch: int = 512
     rate: float = 1e-3
-    strength: float = 15.0
+    strength: float = 60.0
     others: int = 256
     symmetric: bool = False
     seed: int = 0
@@ -62,6 +65,7 @@ def train(
     start: Projection,
     *,
     keys: bool = False,
+    heads: Sequence[int] = (),
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Projection:
@@ -74,6 +78,9 @@ def train(
         What holds now.
     keys : bool
         Also learn W_K: one W for both sides where both start as one, else two.
+    heads : sequence of int
+        Columns of each of the encoder's heads: each head has a W of its own, as in multi-head
+        attention, and is never mixed with the others. Empty: one W for all columns.
     settings : Settings, optional
     progress : callable, optional
         Called with (steps done, steps in all).
@@ -84,13 +91,14 @@ def train(
     """
     settings = settings or Settings()
     examples = examples.answerable()
-    W_Q, W_K = _begin(examples, start, settings)
+    W_Q, W_K = _begin(examples, start)
     tied = keys and W_Q.shape == W_K.shape and np.array_equal(W_Q, W_K)
     begun = [W_Q, W_K] if keys and not tied else [W_Q]
     weights = [W.copy() for W in begun]
     if not keys and start.key is not None:  # keys stay where they are, so they are moved once
         examples = replace(examples, keys=start.keys(examples.keys))
     adam, batches = _Adam(weights, settings), _Batches(examples, settings)
+    masks = [_mask(W.shape, heads) for W in weights]
     pull = 2 * settings.strength / max(1, len(examples))
     for step in range(settings.steps if len(examples) else 0):
         rows, columns, same = batches.draw()
@@ -105,13 +113,24 @@ def train(
         )
         adam.step(
             [
-                slope + pull * (W - W0)
-                for slope, W, W0 in zip(_slopes(loss, tied=tied), weights, begun, strict=True)
+                mask * slope + pull * (W - W0)
+                for mask, slope, W, W0 in zip(
+                    masks, _slopes(loss, tied=tied), weights, begun, strict=True
+                )
             ]
         )
         if progress is not None:
             progress(step + 1, settings.steps)
     return Projection(weights[0], weights[-1] if keys else start.key)
+
+
+def _mask(shape: tuple[int, ...], heads: Sequence[int]) -> Floats:
+    """1 where a column's head may speak, 0 elsewhere."""
+    if not heads or shape != (sum(heads),) * 2:
+        return np.ones(shape, dtype=np.float32)
+    head = np.repeat(np.arange(len(heads)), heads)
+    mask: Floats = np.equal(head[:, None], head).astype(np.float32)
+    return mask
 
 
 def _slopes(loss: Loss, *, tied: bool) -> list[Floats]:
@@ -121,7 +140,7 @@ def _slopes(loss: Loss, *, tied: bool) -> list[Floats]:
     return [loss.query + loss.key] if tied else [loss.query, loss.key]
 
 
-def _begin(examples: Examples, start: Projection, settings: Settings) -> tuple[Floats, Floats]:
+def _begin(examples: Examples, start: Projection) -> tuple[Floats, Floats]:
     """W_Q and W_K as matrices to begin with."""
     d_q, d_k = examples.queries.shape[1], examples.keys.shape[1]
     W_K = np.eye(d_k, dtype=np.float32) if start.key is None else start.key
@@ -129,10 +148,10 @@ def _begin(examples: Examples, start: Projection, settings: Settings) -> tuple[F
         return start.query, W_K
     if d_q == len(W_K):
         return np.eye(d_q, dtype=np.float32), W_K
-    return _regression(examples, W_K, settings), W_K
+    return _regression(examples, W_K), W_K
 
 
-def _regression(examples: Examples, W_K: Floats, settings: Settings) -> Floats:
+def _regression(examples: Examples, W_K: Floats) -> Floats:
     """W_Q between kinds of different length: ridge regression of the right keys on queries."""
     width = int(max(examples.held.max(initial=0), examples.asked.max(initial=0))) + 1
     sums = np.zeros((width, examples.keys.shape[1]))
@@ -140,7 +159,7 @@ def _regression(examples: Examples, W_K: Floats, settings: Settings) -> Floats:
     counts = np.bincount(examples.held, minlength=width)[:, None]
     targets = product((sums / np.maximum(counts, 1))[examples.asked], W_K.T.astype(np.float64))
     queries = examples.queries.astype(np.float64)
-    gram = queries.T @ queries + settings.strength / 10 * np.eye(queries.shape[1])
+    gram = queries.T @ queries + _RIDGE * np.eye(queries.shape[1])
     return np.asarray(np.linalg.solve(gram, queries.T @ targets).T, dtype=np.float32)
 
 
@@ -174,7 +193,10 @@ class _Batches:
         self._examples = examples
         self._rng = np.random.default_rng(settings.seed)
         self._size = min(settings.batch, len(examples))
-        self._others = min(settings.others, len(examples.keys))
+        # A key that is no question's answer here may be that of one that is still to come: to push
+        # it away from all that are asked now would be to its harm.
+        self._answers = np.flatnonzero(np.isin(examples.held, examples.asked))
+        self._others = min(settings.others, len(self._answers))
         self._order = np.argsort(examples.held, kind="stable")
         self._held = examples.held[self._order]
         self._left = np.zeros(0, dtype=np.int64)
@@ -184,7 +206,7 @@ class _Batches:
         examples = self._examples
         rows = self._next()
         named = examples.wrong[np.isin(examples.wrong[:, 0], rows)]
-        others = self._rng.integers(len(examples.keys), size=self._others)
+        others = self._answers[self._rng.integers(len(self._answers), size=self._others)]
         columns = np.concatenate((self._right(rows), others, named[:, 1]))
         same = examples.asked[rows][:, None] == examples.held[columns]
         same |= examples.own[rows][:, None] == columns
