@@ -782,6 +782,8 @@ def test_json_of_info():
         "kinds": {"number": 6, "json": 6, "text": 1, "vector": 1},
         "metadata": 0,
         "words": False,
+        "corrections": 0,
+        "learned": 0,
         "encoder": "hashing",
         "fingerprint": qkv.Database(encoder="hashing").encoder.fingerprint,
         "dimension": qkv.Database({"a": "b"}, encoder="hashing").dimension,
@@ -1445,7 +1447,7 @@ def test_feedback_holds_at_once_and_changes_no_record(intents):
     said = run("feedback", intents, "put an end to it", "--good", "stop", "--bad", "play")
     assert said.stdout == "kept: put an end to it → stop\n"
     assert "exact" in run("query", intents, "put an end to it").stdout
-    assert "48" in run("info", intents).stdout
+    assert re.search(r"records +48\s.*corrections +1\s", run("info", intents).stdout, re.DOTALL)
     assert run("feedback", intents, "hm", "--bad", "play").stdout == "kept\n"
     assert "what is right" in run("feedback", intents, "hm", code=2).stderr
 

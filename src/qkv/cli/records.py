@@ -217,8 +217,9 @@ def info(store: Store, as_json: AsJson = False) -> None:
     """Say what a store holds.
 
     Records by kind of value, how many have metadata, whether words are indexed
-    (the first keyword search begins that), the encoder that made the vectors, the
-    size of the file and of what is derived from it (the folder beside a large store).
+    (the first keyword search begins that), how many questions were corrected, which
+    version of what was learned holds, the encoder that made the vectors, the size of
+    the file and of what is derived from it (the folder beside a large store).
 
     For example:
 
@@ -240,6 +241,8 @@ def info(store: Store, as_json: AsJson = False) -> None:
             "kinds": dict(kinds.most_common()),
             "metadata": tables.count_metadata(),
             "words": words,
+            "corrections": tables.count_corrections(),
+            "learned": tables.active_projection(),
             "encoder": tables.settings().get("encoder") or None,
             "fingerprint": None if db.encoder is None else fingerprint(db.encoder),
             "dimension": db.dimension,
@@ -250,6 +253,7 @@ def info(store: Store, as_json: AsJson = False) -> None:
         return
     table = Table.grid(padding=(0, 2))
     content["words"] = "indexed" if words else "not indexed"
+    content["learned"] = f"version {content['learned']}" if content["learned"] else "nothing"
     content["kinds"] = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
     for name, entry in content.items():
         cell = f"{entry:,}" if isinstance(entry, int) else shown(str(entry or "none"))
