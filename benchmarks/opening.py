@@ -32,7 +32,9 @@ def run(setup: Setup) -> list[Row]:
 def _rows(kind: str, values: list[Any], data: Data, setup: Setup) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "store.qkv"
-        load(data, values, path=path).close()
+        with load(data, values, path=path, index="auto") as db:
+            db.compact()  # once; or each first answer would begin to build the index
+            db.calibrate()
         tasks: dict[str, Callable[[], object]] = {
             "open": lambda: _open(path),
             "first answer": lambda: _first(path, data),

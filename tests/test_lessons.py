@@ -177,6 +177,14 @@ def test_what_is_no_feedback_is_said_and_nothing_is_lost(words, given, said):
     assert words.query("seven") == ["number"]
 
 
+def test_a_stored_key_is_written_and_not_corrected(words):
+    with pytest.raises(errors.InputError, match=r"db\['cat'\] ="):
+        words.feedback("cat", good="pet")
+    words.feedback("tiger", good="cat")
+    words["tiger"] = "feline"  # what is stored comes first
+    assert words.query("tiger") == ["feline"]
+
+
 def test_other_metrics_have_no_corrections():
     db = Database({"cat": "animal"}, encoder="hashing", metric="dot", lexicon=None)
     with pytest.raises(errors.InputError, match="cosine"):

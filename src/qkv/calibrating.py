@@ -11,9 +11,11 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
+from qkv import background as threads
 from qkv.answers import Meanings, imagining
 from qkv.calibration import (
     UNANSWERABLE,
@@ -88,13 +90,9 @@ class Calibrating:
             if len(snapshot) <= AT_ONCE:
                 self._fit(snapshot)
             elif self._running is None or not self._running.is_alive():
-                self._running = threading.Thread(
-                    target=self._fit_unless_closed,
-                    args=(snapshot,),
-                    name="qkv calibration",
-                    daemon=True,
+                self._running = threads.start(
+                    "qkv calibration", partial(self._fit_unless_closed, snapshot)
                 )
-                self._running.start()
         known = self._known
         return prior(len(snapshot), self.unanswerable) if known is None else known
 

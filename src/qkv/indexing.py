@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qkv import background
 from qkv.derived import Image, Progress, arranged, discard, kind_of, load, save
 from qkv.errors import Closed, DiskFull, InputError, Locked, ReadOnlyFile
 from qkv.indexes.engines import ENGINES, engine, installed
@@ -92,11 +93,16 @@ class Indexing:
         def work() -> None:
             with suppress(Closed):  # whoever closed the store does not wait for this
                 self._failed = snapshot.version
-                take(self.arrange(snapshot))
+                take(self.arrange(snapshot, self._while_open))
                 self._failed = -1
 
-        self._running = threading.Thread(target=work, name="qkv indexing", daemon=True)
-        self._running.start()
+        self._running = background.start("qkv indexing", work)
+
+    def _while_open(self, _done: int, _total: int) -> None:
+        """Leave work off that nobody waits for any more."""
+        background.go_on()
+        if self._tables.closed:
+            raise Closed("the database was closed while its index was being built")
 
     def wait(self) -> None:
         """Wait for what is being arranged in the background."""
@@ -112,8 +118,12 @@ class Indexing:
         path = self._tables.path
         if path is not None and not self._tables.read_only:
             # Without a place to keep it, it lives in memory, and the next process does it again.
-            with suppress(Locked, DiskFull, ReadOnlyFile, OSError):
+            try:
                 return self._kept(path, snapshot, progress)
+            except Closed:
+                raise
+            except (Locked, DiskFull, ReadOnlyFile, OSError):
+                pass
         return arranged(snapshot, self._kind(), None, progress)
 
     def _kept(self, path: Path, snapshot: Snapshot, progress: Progress | None) -> Snapshot:

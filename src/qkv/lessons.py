@@ -40,8 +40,8 @@ __all__ = ["Lessons", "Pair"]
 
 Pair = tuple[Query, Query]
 
-#: Keys that questions are asked among, and questions that are held out, at most.
-_KEYS, _ASKED = 20_000, 2_000
+#: Keys that questions are asked among, at most.
+_KEYS = 20_000
 #: Questions below which nothing can be learned and checked.
 _FEWEST = 5
 #: Records that hold a wrong value, of which so many near the question are learned from.
@@ -76,6 +76,11 @@ class Lessons:
     def correct(self, q: Query, good: Value, bad: Sequence[Value]) -> None:
         """Keep what is right for a question, if it is not None, and what is wrong."""
         self._check_metric("corrections are")
+        if isinstance(q, str) and self._tables.one(ID, q) is not None:
+            raise InputError(
+                f"{q!r:.60} is a key of this store, which answers it exactly; write what is right: "
+                f"db[{q!r:.60}] = …"
+            )
         if not self._space.same_kind:
             raise InputError(
                 "queries and keys of this store are of different kinds, so that a question cannot "
@@ -240,9 +245,6 @@ class Lessons:
         asked = np.flatnonzero((counts[groups] > 1) & keys[: len(rows)].any(axis=1))
         ids = snapshot.records[rows[asked]]
         spared = held_out(ids)
-        over = np.flatnonzero(spared)[_ASKED:]
-        kept = np.delete(np.arange(len(asked)), over)
-        asked, ids, spared = asked[kept], ids[kept], spared[kept]
         fold = np.where(spared, 0, 1 + np.arange(len(asked)) % (FOLDS - 1))
         return Examples(
             keys[asked],

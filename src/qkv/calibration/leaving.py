@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qkv.attention import product
+from qkv.background import go_on
 from qkv.calibration.evidence import NEAR, Evidence, gather
 from qkv.calibration.heads import Heads, Scales, weigh
 from qkv.indexes import Index
@@ -202,6 +203,7 @@ def _near(
     none = np.full((m, k), -1, dtype=np.int64), np.full((m, k), -np.inf, dtype=np.float32)
     one, value = none, none
     for start in range(0, n, max(256, _SCORES // m)):
+        go_on()
         stop = min(n, start + max(256, _SCORES // m))
         scores = product(queries, store.index.vectors(np.arange(start, stop)).T)
         scores[:, ~alive[start:stop]] = -np.inf

@@ -22,6 +22,8 @@ _SCORES = 16 << 20
 _TEMPERATURES = (0.015, 0.03, 0.05, 0.08, 0.13, 0.25)
 #: Standard errors within which chance alone may lie: one-sided 95 %, two-sided 95 %.
 _ONE_SIDED, _TWO_SIDED = 1.645, 1.96
+#: Held-out questions that are asked, at most.
+_ASKED = 2_000
 #: Questions from which on one part is held out once, rather than each part in turn.
 MANY = 250
 
@@ -220,6 +222,7 @@ def try_out(
         held = np.flatnonzero(is_held)
         if len(held) in {0, len(examples)}:
             continue
+        held = held[:_ASKED]
         questions = examples.some(held)
         learned = learn(examples.training(is_held))
         asked.append(held)
