@@ -214,7 +214,7 @@ class Reader:
 
     def _corrected(self, queries: Sequence[Query]) -> dict[str, Correction]:
         """What was said about queries before, by query."""
-        if not self._tables.count_corrections():
+        if not self._tables.corrected():
             return {}
         known = {q: self._tables.correction(q) for q in queries if isinstance(q, str)}
         return {q: one for q, one in known.items() if one is not None}

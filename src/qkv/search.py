@@ -191,7 +191,7 @@ class Meaning:
         if not len(self._snapshot.records):
             return [{} for _ in self._prepared]
         # A correction and the record that it names are one.
-        more = min(k, self._tables.count_corrections())
+        more = k if self._tables.corrected() else 0
         rows, scores = self._snapshot.index.neighbours(self._prepared, k + more, self._among)
         ids = np.where(rows >= 0, self._snapshot.records[rows], _NONE)
         if ids.min(initial=0) < _NONE:

@@ -76,6 +76,10 @@ class LessonTables(WordTables):
             Correction._make((*row[:-1], json.loads(row[-1]))) for row in self.all(sql.CORRECTIONS)
         ]
 
+    def corrected(self) -> bool:
+        """Whether any question was corrected: asked before each read, so it counts none."""
+        return self.one(sql.ANY_CORRECTION) is not None
+
     def count_corrections(self) -> int:
         """How many questions were corrected."""
         return int(self.one(sql.COUNT_CORRECTED)[0])

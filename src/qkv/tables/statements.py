@@ -151,6 +151,7 @@ CHANGED_CORRECTIONS = """
 """
 COUNT_CORRECTIONS = "SELECT count(*) FROM corrections WHERE kind IS NOT NULL"
 COUNT_CORRECTED = "SELECT count(*) FROM corrections"
+ANY_CORRECTION = "SELECT 1 FROM corrections LIMIT 1"
 CORRECT = """
     INSERT INTO corrections (query, vector, record, kind, value, bad, version)
     VALUES (?, ?, ?, ?, ?, ?, ?)
