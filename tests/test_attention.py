@@ -177,6 +177,31 @@ def test_huge_logits_do_not_overflow(temperature, scale):
     assert total == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0, 1e6, 1e20])
+@pytest.mark.parametrize("size", [1.0, 1e30], ids=["values", "huge values"])
+@pytest.mark.parametrize("rising", [True, False])
+def test_a_batch_reads_what_its_queries_read_alone(temperature, scale, size, rising):
+    """Many queries are scaled before the product; one is not. Scores rise or fall with the rows."""
+    rng = np.random.default_rng(1)
+    queries = rng.normal(size=(4, 6)).astype(np.float32)
+    keys = rng.normal(size=(90, 6)).astype(np.float32) * np.float32(scale)
+    keys *= np.linspace(0.1, 1, 90, dtype=np.float32)[:: 1 if rising else -1, None]
+    values = Dense(rng.normal(size=(90, 3)).astype(np.float32) * np.float32(size))
+    options = {"temperature": temperature, "k": 5, "block": 8}
+    batch = stream(queries, keys, values, **options).read(null=0.0)
+    for row, query in enumerate(queries):
+        alone = stream(query[None], keys, values, **options).read(null=0.0)
+        assert batch.indices[row].tolist() == alone.indices[0].tolist()
+        np.testing.assert_allclose(batch.scores[row], alone.scores[0], rtol=1e-5)
+        for name in ("weights", "rest", "null", "output"):
+            mine, other = getattr(batch, name)[row], getattr(alone, name)[0]
+            atol = 1e-4 * (size if name == "output" else 1)
+            # What τ magnifies: the scores' rounding.
+            if scale / max(temperature, 1e-9) < 1e5 or temperature in (0, math.inf):
+                np.testing.assert_allclose(mine, other, rtol=2e-3, atol=atol)
+
+
 @pytest.mark.parametrize("n", [1, 3, 5, 300])
 @pytest.mark.parametrize("temperature", [0.2, math.inf])
 def test_top_k_is_attention_over_the_nearest_alone(n, temperature):

@@ -18,28 +18,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from qkv.answers import (
-    PLAIN,
-    SHOWN,
-    Asked,
-    Decoding,
-    Head,
-    Meanings,
-    answer,
-    named,
-    only_recalls,
-    values_of,
-)
-from qkv.attention import Nothing, check_count, check_temperature, size_temperature
+from qkv.answers import SHOWN, Decoding, Head, Meanings
+from qkv.attending import Asking, attend, settled
+from qkv.attention import check_count, check_temperature, size_temperature
 from qkv.calibrating import Calibrating
-from qkv.calibration import NEAR, Calibration
-from qkv.calibration.hidden import TEMPERATURE, Gains
+from qkv.calibration import Calibration
+from qkv.calibration.hidden import TEMPERATURE
 from qkv.derived import Progress, kind_of
 from qkv.errors import DiskFull, InputError, Locked, ReadOnlyFile
 from qkv.filters import Filter
 from qkv.indexes.near_far import NearFarIndex
 from qkv.indexing import Indexing
-from qkv.judging import judge
 from qkv.lexicon import Lexicon, resolve_lexicon
 from qkv.snapshot import Snapshot
 from qkv.space import Query, Space
@@ -47,7 +36,6 @@ from qkv.tables import GET, ID, Correction, Tables
 from qkv.types import (
     Attention,
     Candidate,
-    Floats,
     Integers,
     Metric,
     Origin,
@@ -63,8 +51,6 @@ FUSION_WARMTH = 1.25
 _FILTERS = 32
 #: Records from which on a filter's fields are worth an index.
 _INDEXED = 1000
-#: Queries are read so many at a time that their masses make at most 128 MB.
-_MASSES = 1 << 25
 
 
 class Reader:
@@ -152,40 +138,6 @@ class Reader:
             for q in queries
         ]
         rest = [q for q, hit in zip(queries, exact, strict=True) if hit is None]
-        found: list[Attention] = []
-        if rest:
-            snapshot = self.snapshot()
-            calibration = None
-            if top_k is None and temperature is None and self._calibrates(decoding, strict):
-                calibration = self.calibrating.current(snapshot)
-            if hidden is not None:
-                snapshot = self._without(snapshot, hidden)
-            rows = None if among is None else snapshot.rows(among)
-            size = len(snapshot) if rows is None else len(rows)
-            decoding, calibration = _settled(decoding, calibration)
-            tau = self._tau(size, decoding.head, temperature, calibration)
-            step = max(1, _MASSES // max(1, snapshot.groups.width))
-            for start in range(0, len(rest), step):
-                part = rest[start : start + step]
-                found += self._read(
-                    snapshot, part, count, top_k, tau, decoding, rows, calibration, tolerance
-                )
-            for place, q in enumerate(rest):
-                said = corrected.get(q) if isinstance(q, str) else None
-                wrong = self._wrong(snapshot, said)
-                if len(wrong):
-                    (other,) = self._read(
-                        snapshot.without(wrong),
-                        [q],
-                        count,
-                        top_k,
-                        tau,
-                        decoding,
-                        rows,
-                        calibration,
-                        tolerance,
-                    )
-                    found[place] = _unless(other, said)
         again = partial(
             self._again,
             count=count,
@@ -196,8 +148,44 @@ class Reader:
             where=where,
             tolerance=tolerance,
         )
-        answers = (replace(one, again=partial(again, one.query)) for one in found)
+        found: list[Attention] = []
+        if rest:
+            snapshot = self.snapshot()
+            calibration = None
+            if top_k is None and temperature is None and self._calibrates(decoding, strict):
+                calibration = self.calibrating.current(snapshot)
+            if hidden is not None:
+                snapshot = self._without(snapshot, hidden)
+            rows = None if among is None else snapshot.rows(among)
+            size = len(snapshot) if rows is None else len(rows)
+            decoding, calibration = settled(decoding, calibration)
+            asking = Asking(
+                count=count,
+                temperature=self._tau(size, decoding.head, temperature, calibration),
+                decoding=decoding,
+                null=self.null,
+                top_k=top_k,
+                among=rows,
+                tolerance=tolerance,
+                calibration=calibration,
+                background=self.calibrating.background,
+                meanings=self.meanings,
+                again=again,
+            )
+            found = self._attend(snapshot, rest, asking)
+            for place, q in enumerate(rest):
+                said = corrected.get(q) if isinstance(q, str) else None
+                wrong = self._wrong(snapshot, said)
+                if len(wrong):
+                    (other,) = self._attend(snapshot.without(wrong), [q], asking)
+                    found[place] = _unless(other, said)
+        answers = iter(found)
         return [hit if hit is not None else next(answers) for hit in exact]
+
+    def _attend(
+        self, snapshot: Snapshot, queries: Sequence[Query], asking: Asking
+    ) -> list[Attention]:
+        return attend(snapshot, self._tables, self._space, queries, asking)
 
     def _again(self, query: Query, hidden: str, *, count: int, **options: Any) -> Attention:
         """The same question, were one of the records not there."""
@@ -312,67 +300,6 @@ class Reader:
             return TEMPERATURE if known is None else known.proposing.temperature
         return size_temperature(n) if calibration is None else calibration.temperature_at(n)
 
-    def _read(
-        self,
-        snapshot: Snapshot,
-        queries: list[Query],
-        count: int,
-        top_k: int | None,
-        temperature: float,
-        decoding: Decoding,
-        among: Integers | None,
-        calibration: Calibration | None,
-        tolerance: float | None,
-    ) -> list[Attention]:
-        if len(snapshot.records if among is None else among) == 0:
-            return [Attention(q, (), (), 0.0, 1.0, temperature) for q in queries]
-        texts = len(snapshot.distinct.of_kind(Kind.TEXT, snapshot.groups.width)) > 0
-        meanings = self.meanings() if texts else None
-        offsets = None
-        if decoding.head is Head.RELATION and texts:
-            if meanings is None:
-                raise InputError("the relation head needs a lexicon: Database(lexicon='glove')")
-            known = None if calibration is None else calibration.imagining
-            gains = PLAIN if known is None else known.proposing.gains
-            offsets = self._offsets(snapshot, meanings, gains)
-        # Where each record has a value of its own, the weights of the best are all that is wanted.
-        told_apart = snapshot.all_distinct and np.isfinite(temperature)  # all alike have no best
-        weighed = calibration is not None or told_apart
-        asked = Asked([q if isinstance(q, str) else None for q in queries], count)
-        light = weighed and only_recalls(snapshot, meanings)
-        values = Nothing() if light else values_of(snapshot, offsets)
-        vectors = self._space.queries(queries)
-        prepared = self._space.prepared(vectors)
-        part = snapshot.index.partial(
-            prepared if calibration is None else calibration.weigh(prepared),
-            values,
-            temperature=temperature,
-            k=max(SHOWN, top_k or 0, asked.count if light else 0) if calibration is None else NEAR,
-            among=among,
-            tolerance=tolerance,
-        )
-        if top_k is not None:
-            part = part.truncate(top_k, values)
-        read = part.read(self.null).silence(np.asarray(~vectors.any(axis=1)))
-        judged = None
-        if calibration is not None:
-            judged = judge(
-                snapshot,
-                self._tables,
-                asked.texts,
-                prepared,
-                read,
-                calibration,
-                self.calibrating.background(),
-                among,
-            )
-            read = read.dim(judged.verdict.null)
-        answered = answer(snapshot, read, asked, decoding, meanings, judged)
-        nulls = [one.null for one in answered]
-        if judged is not None and None not in nulls:
-            read = read.dim(np.array(nulls))
-        return named(snapshot, self._tables, queries, read, answered, temperature, judged)
-
     def among(self, where: Filter) -> Integers:
         """Ids of the records that pass a filter; remembered while the store stays as it is."""
         with self._lock:
@@ -441,12 +368,6 @@ class Reader:
             return "flat"
         return kind_of(index) or "clustered"
 
-    def _offsets(self, snapshot: Snapshot, meanings: Meanings, gains: Gains) -> Floats:
-        with self._lock:
-            keys = self._tables.keys(snapshot.records.tolist())
-            texts = [keys.get(id) for id in snapshot.records.tolist()]
-            return meanings.offsets(snapshot, texts, gains)
-
 
 def _unless(answer: Attention, said: Correction | None) -> Attention:
     """An answer without the values that were said to be wrong: nor are they imagined."""
@@ -469,22 +390,6 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-
-
-def _settled(
-    decoding: Decoding, calibration: Calibration | None
-) -> tuple[Decoding, Calibration | None]:
-    """Let the store choose its head, or keep of what it knows what holds for the one given."""
-    known = None if calibration is None else calibration.imagining
-    if decoding.head is None:
-        return replace(
-            decoding, head=Head.BLEND if known is None else Head(known.head)
-        ), calibration
-    if calibration is None or (known is not None and known.head == decoding.head):
-        return decoding, calibration
-    if decoding.head is Head.RELATION:  # what is known of blending says nothing of it
-        return decoding, None
-    return decoding, replace(calibration, imagining=None)
 
 
 def check_head(head: Head | str) -> Head | None:

@@ -295,11 +295,13 @@ class Space:
         return self.dimension if weights is None else int(weights.shape[1])
 
     def _given_queries(self, queries: Sequence[Query], dimension: int) -> Floats:
-        checked: list[Floats] = []
-        for q in queries:
-            checked.append(check_vector(q, "a query", dimension or None))
-            dimension = len(checked[0])
-        vectors = np.array(checked)
+        vectors = _stacked(queries, dimension)
+        if vectors is None:
+            checked: list[Floats] = []
+            for q in queries:
+                checked.append(check_vector(q, "a query", dimension or None))
+                dimension = len(checked[0])
+            vectors = np.array(checked)
         return unit(vectors) if self.metric is Metric.COSINE else vectors
 
 
@@ -309,6 +311,18 @@ def _matrices(saved: SavedProjection) -> Projection:
         for blob in (saved.query, saved.key)
     )
     return Projection(query, key)
+
+
+def _stacked(queries: Sequence[Query], dimension: int) -> Floats | None:
+    """Queries of one length and type, all of them sound, at once; None where one may not be."""
+    first = queries[0]
+    if not isinstance(first, np.ndarray) or first.dtype != np.float32 or first.ndim != 1:
+        return None
+    wanted = first.dtype, (dimension or len(first),)
+    if any((q.dtype, q.shape) != wanted for q in queries if isinstance(q, np.ndarray)):
+        return None
+    vectors = np.array(queries)
+    return vectors if vectors.size and bool((np.abs(vectors) < LARGEST).all()) else None
 
 
 def check_query(q: Any) -> Query:

@@ -21,6 +21,7 @@ __all__ = [
     "Floats",
     "Integers",
     "Json",
+    "Mask",
     "Match",
     "Metric",
     "Origin",
@@ -32,6 +33,7 @@ __all__ = [
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Integers: TypeAlias = NDArray[np.int64]
+Mask: TypeAlias = NDArray[np.bool_]
 Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | bool | None"
 Value: TypeAlias = Any  # str | int | float | numpy vector | JSON: see qkv.values
 

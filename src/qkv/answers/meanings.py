@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -78,11 +78,11 @@ class Meanings:
         return rows.matrix[: len(ids)]
 
     def offsets(
-        self, snapshot: Snapshot, keys: Sequence[str | None], gains: Gains = PLAIN
+        self, snapshot: Snapshot, keys: Callable[[], Sequence[str | None]], gains: Gains = PLAIN
     ) -> Floats:
         """For each record (d + 2): v − φ(k), its squared length, and 1; zeros where unknown.
 
-        With other gains than these, c v − b φ(k).
+        With other gains than these, c v − b φ(k). The records' keys are asked for when needed.
         """
         what = snapshot.version, gains
         if self._offsets is not None and self._offsets[0] == what:
@@ -92,7 +92,7 @@ class Meanings:
         of_value[ids] = np.arange(len(ids))
         groups = snapshot.group_ids()
         values = self.vectors(snapshot, ids, "cosine")[of_value[groups]]
-        sources = self.lexicon.embed([key or " " for key in keys])
+        sources = self.lexicon.embed([key or " " for key in keys()])
         known = (of_value[groups] >= 0) & values.any(axis=1) & sources.any(axis=1)
         offsets = np.where(known[:, None], gains.rows(sources, values), 0)
         squares = np.einsum("ij,ij->i", offsets, offsets)

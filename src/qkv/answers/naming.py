@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -29,6 +30,7 @@ def named(
     answered: list[Answered],
     temperature: float,
     judged: Judged | None,
+    again: Callable[[str | Floats, str], Attention] | None = None,
 ) -> list[Attention]:
     """Look up the keys of what was found, and the values.
 
@@ -42,6 +44,8 @@ def named(
     answered : list of Answered
     temperature : float
     judged : Judged or None
+    again : callable, optional
+        Asks a query again without the record of a key.
 
     Returns
     -------
@@ -57,35 +61,37 @@ def named(
     value = _values(snapshot, numbers, answered)
     answers = []
     for i, (query, (found, output, _)) in enumerate(zip(queries, answered, strict=True)):
-        # A record that was deleted since the snapshot has no key any more.
-        seen = [
-            (keys[record], id, weight, score)
-            for row, record, id, weight, score in zip(
-                shown[i].tolist(),
-                records[i].tolist(),
-                numbers[i].tolist(),
-                read.weights[i].tolist(),
-                read.scores[i].tolist(),
-                strict=False,
-            )
-            if row >= 0 and record in keys
-        ]
-        speaking: dict[int, list[str]] = {-1: [key for key, _, _, _ in seen]}
-        for key, id, _, _ in seen:
-            speaking.setdefault(id, []).append(key)
+        weights: list[Weight] = []
+        speaking: dict[int, tuple[str, ...]] = {}
+        for row, record, id, weight, score in zip(
+            shown[i].tolist(),
+            records[i].tolist(),
+            numbers[i].tolist(),
+            read.weights[i].tolist(),
+            read.scores[i].tolist(),
+            strict=False,
+        ):
+            # A record that was deleted since the snapshot has no key any more.
+            if row < 0 or record not in keys:
+                continue
+            key = keys[record]
+            weights.append(Weight(key, value[id], weight, score))
+            speaking[id] = (*speaking[id], key) if id in speaking else (key,)
+        speaking[-1] = tuple(w.key for w in weights)  # all of them, for what is imagined
         null = float(read.null[i])
-        rest = 1.0 - null - sum(weight for _, _, weight, _ in seen)
+        rest = 1.0 - null - sum(w.weight for w in weights)
         answers.append(
             Attention(
                 query=query,
-                candidates=tuple(_candidate(one, value, speaking, warnings, i) for one in found),
-                weights=tuple(Weight(key, value[id], w, score) for key, id, w, score in seen),
+                candidates=tuple([_candidate(one, value, speaking, warnings, i) for one in found]),
+                weights=tuple(weights),
                 rest=rest if rest > _ROUNDING else 0.0,
                 null=null,
                 temperature=temperature,
                 output=output,
                 calibrated=judged is not None,
                 error=0.0 if read.error is None else float(read.error[i]),
+                again=None if again is None else partial(again, query),
             )
         )
     return answers
@@ -102,7 +108,7 @@ def _values(snapshot: Snapshot, numbers: Integers, answered: list[Answered]) -> 
 def _candidate(
     found: Found,
     value: Mapping[int, Value],
-    speaking: Mapping[int, list[str]],
+    speaking: Mapping[int, tuple[str, ...]],
     said: Mapping[tuple[int, int], tuple[str, ...]],
     number: int,
 ) -> Candidate:
@@ -111,7 +117,7 @@ def _candidate(
         found.value if id < 0 else value[id],
         found.probability,
         found.origin,
-        tuple(speaking.get(id, ())),  # all, for an imagined one
+        speaking.get(id, ()),
         found.spread,
         found.interval,
         said.get((number, id), ()) if said else (),

@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qkv.attention.blends import Values
-from qkv.attention.softmax import check_temperature, decay, dots, gap, null_power, product
+from qkv.attention.softmax import (
+    check_temperature,
+    decay,
+    dots,
+    gap,
+    null_power,
+    product,
+)
 from qkv.errors import InputError
 from qkv.ranking import improve, merge_best
 from qkv.types import Floats, Integers
@@ -19,6 +26,12 @@ __all__ = ["Partial", "Read", "stream"]
 #: Scores held at once while streaming: 8 MB of float32, so that the passes after the product find
 #: most of them in the processor's cache.
 BLOCK = 2 << 20
+
+#: Exponents this far from zero leave room in float32 for their sums, and for the smallest weights.
+_REACH = 60.0
+
+#: Temperatures by which float32 can be divided and multiplied again.
+_USUAL = 1e-9, 1e9
 
 
 @dataclass(frozen=True)
@@ -230,32 +243,80 @@ def stream(
     Partial
     """
     temperature = check_temperature(temperature)
+    if len(queries) > 1 and _USUAL[0] <= temperature <= _USUAL[1]:
+        part = _stream(queries, keys, values, temperature, k, skip, offset, block, scaled=True)
+        if _finite(part):
+            return part
+    return _stream(queries, keys, values, temperature, k, skip, offset, block, scaled=False)
+
+
+def _stream(
+    queries: Floats,
+    keys: Floats,
+    values: Values,
+    temperature: float,
+    k: int,
+    skip: Integers | None,
+    offset: int,
+    block: int | None,
+    *,
+    scaled: bool,
+) -> Partial:
+    """Stream with scores over τ straight from the product (`scaled`), or with all due care.
+
+    Scaled, powers are taken as they come while they lie within e^±60, and so two of three passes
+    over the scores are saved. What that cannot hold (scores or values that are huge already) comes
+    out as infinite or NaN, and is done again with care: every score less the largest so far.
+    """
     k = min(k, len(keys))
     rows, dtype = len(queries), np.result_type(queries, keys)
+    unit, reach = (1.0, _REACH) if scaled else (temperature, 0.0)
     maximum = np.full(rows, -np.inf, dtype=dtype)
+    reference = np.zeros(rows, dtype=dtype)
     mass = np.zeros(rows, dtype=dtype)
     output = np.zeros((rows, values.width), dtype=dtype)
     indices = np.full((rows, k), -1, dtype=np.int64)
     best = np.full((rows, k), -np.inf, dtype=dtype)
     size = min(max(1, len(keys)), block or max(1024, BLOCK // max(rows, 1)))
     room, ones = np.empty((rows, size), dtype=dtype), np.ones(size, dtype=dtype)
-    for start, stop in _blocks(len(keys), size):
-        s = dots(queries, keys[start:stop], out=room[:, : stop - start])
-        if skip is not None and len(skip):
-            lo, hi = np.searchsorted(skip, (start, stop))
-            s[:, skip[lo:hi] - start] = -np.inf
-        indices, best = improve(indices, best, s, start + offset)
-        larger = np.maximum(maximum, best[:, 0] if k else s.max(axis=1))
-        shrink = decay(gap(larger, maximum), temperature)
-        maximum = larger
-        # Where no live key was met yet, subtracting 0 keeps -inf at -inf.
-        s -= np.where(np.isneginf(maximum), 0, maximum)[:, None]
-        powers = decay(s, temperature)
-        mass = mass * shrink + product(powers, ones[: stop - start])
-        if start and (shrink != 1).any():
-            output *= shrink[:, None]
-        values.add(powers, start, stop, output)
+    with np.errstate(over="ignore" if scaled else "warn", invalid="ignore" if scaled else "warn"):
+        if scaled:
+            queries = queries * dtype.type(1 / temperature)
+        for start, stop in _blocks(len(keys), size):
+            s = dots(queries, keys[start:stop], out=room[:, : stop - start])
+            if skip is not None and len(skip):
+                lo, hi = np.searchsorted(skip, (start, stop))
+                s[:, skip[lo:hi] - start] = -np.inf
+            indices, best = improve(indices, best, s, start + offset)
+            maximum = np.maximum(maximum, best[:, 0] if k else s.max(axis=1))
+            moved = _moved(reference, maximum, reach)
+            if start and (moved != reference).any():
+                shrink = decay(np.minimum(gap(moved, reference), 0), unit)
+                mass *= shrink
+                output *= shrink[:, None]
+            reference = moved
+            if reference.any():
+                s -= reference[:, None]
+            powers = decay(s, unit)
+            mass += product(powers, ones[: stop - start])
+            values.add(powers, start, stop, output)
+        if scaled:
+            lag = np.exp(gap(maximum, reference))
+            mass, output = mass * lag, output * lag[:, None]
+            maximum, best = maximum * dtype.type(temperature), best * dtype.type(temperature)
     return Partial(temperature, maximum, mass, output, indices, best)
+
+
+def _moved(reference: Floats, maximum: Floats, reach: float) -> Floats:
+    """What scores are counted from: as before, or from the largest where that is out of reach."""
+    near = np.isneginf(maximum) | (np.abs(maximum - reference) <= reach)
+    return np.where(near, reference, maximum)
+
+
+def _finite(part: Partial) -> bool:
+    """Whether nothing overflowed on the way."""
+    sound = np.isfinite(part.mass).all() and np.isfinite(part.output).all()
+    return bool(sound and not np.isposinf(part.maximum).any())
 
 
 def _blocks(n: int, size: int) -> Iterator[tuple[int, int]]:

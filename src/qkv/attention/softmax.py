@@ -179,7 +179,8 @@ def decay(gaps: Floats, temperature: float) -> Floats:
         return (gaps > -np.inf).astype(gaps.dtype)
     # Overflow to -inf is the right answer, exp(-inf) = 0.
     with np.errstate(over="ignore", under="ignore"):
-        np.multiply(gaps, gaps.dtype.type(1 / max(temperature, _tiniest(gaps))), out=gaps)
+        if temperature != 1:
+            np.multiply(gaps, gaps.dtype.type(1 / max(temperature, _tiniest(gaps))), out=gaps)
         return np.exp(gaps, out=gaps)
 
 

@@ -46,14 +46,13 @@ from qkv.calibration.neighbourhood import (
     INNER,
     NEAR,
     Blend,
-    Mask,
     attention,
     blended,
     distances,
     length,
 )
 from qkv.errors import InputError
-from qkv.types import Floats
+from qkv.types import Floats, Mask
 
 __all__ = [
     "LEVELS",

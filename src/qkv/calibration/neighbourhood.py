@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qkv.indexes import Index
-from qkv.types import Floats, Integers
+from qkv.types import Floats, Integers, Mask
 
 __all__ = [
     "ENOUGH",
     "INNER",
     "NEAR",
     "Blend",
-    "Mask",
     "attention",
     "blended",
     "distances",
@@ -37,8 +34,6 @@ ENOUGH = 150
 _WORK = 4e10
 #: Numbers that the neighbours' values may be: 80 MB of them.
 _ROOM = 1e7
-
-Mask: TypeAlias = NDArray[np.bool_]
 
 
 class Blend(StrEnum):
