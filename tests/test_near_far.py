@@ -58,7 +58,7 @@ def _small(monkeypatch):
     """Let a few thousand keys have a far field."""
     monkeypatch.setattr(module, "_NEAR_LEAST", 300)
     monkeypatch.setattr(module, "_FEW", 50)
-    monkeypatch.setattr(module, "_WAITING", 16)
+    monkeypatch.setattr("qkv.indexes.clustered_rows.WAITING", 16)
 
 
 @pytest.fixture(scope="module")

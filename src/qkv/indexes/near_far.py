@@ -7,13 +7,10 @@ the far field (:mod:`qkv.indexes.far_field`), which tells its own error.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qkv.attention import (
     Nothing,
@@ -25,36 +22,31 @@ from qkv.attention import (
     product,
     stream,
 )
-from qkv.indexes.clusters import Clusters, assign, cluster
+from qkv.indexes.clustered_rows import NEAR, WAITING, ClusteredRows
+from qkv.indexes.clusters import Clusters, cluster
 from qkv.indexes.engine import Engine
-from qkv.indexes.far_field import Far, FarField, expect, ratio
-from qkv.indexes.far_kept import Change, Kept
+from qkv.indexes.far_field import Far, expect, ratio
 from qkv.indexes.far_values import Reading
-from qkv.indexes.left import ROUNDING, Left, blank_rows, estimate, nearest, take_out, wider
-from qkv.indexes.near import Found, Lists, ranked, runs, within
-from qkv.rows import Rows
+from qkv.indexes.left import ROUNDING, Left, estimate, nearest, take_out, wider
+from qkv.indexes.near import Found, ranked, runs, within
 from qkv.types import Floats, Integers
 
 __all__ = ["NearFarIndex"]
 
-#: Share of the keys that lie in near clusters, and how many at least.
-_NEAR, _NEAR_LEAST = 0.025, 4096
+#: Keys that lie in near clusters, at least.
+_NEAR_LEAST = 4096
 #: Share of the near clusters that is read where an engine finds the best and nothing is blended.
 _LIGHT = 0.25
 #: Keys that an engine is asked for, however few are wanted: they cap the far field. More where
 #: values are blended, but no more than one key in so many.
 _HEAD, _WIDE_HEAD, _HEAD_SHARE = 100, 1000, 1000
-#: Changes that wait before they enter the moments.
-_WAITING = 1024
 #: A filter that keeps fewer rows, or fewer than one in so many, is answered from these rows alone.
 _FEW, _SPARSE = 8192, 64
 #: How often the near part is widened for a tolerance before everything is read.
 _WIDENINGS = 4
 
-_NONE = np.zeros(0, dtype=np.int64)
 
-
-class NearFarIndex:
+class NearFarIndex(ClusteredRows):
     """Keys in clusters; near ones are scored, far ones enter by their moments.
 
     The first rows may lie in cluster order, as slices of one array which is only ever read (it may
@@ -87,227 +79,13 @@ class NearFarIndex:
         clusters: Clusters | None = None,
         *,
         engine: Engine | None = None,
-        near: float = _NEAR,
+        near: float = NEAR,
     ) -> None:
         keys = np.ascontiguousarray(keys, dtype=np.float32)
         if clusters is None:
             clusters = cluster(keys) if len(keys) else Clusters(keys, np.zeros(0, dtype=np.int32))
         starts = np.zeros(len(clusters) + 1, dtype=np.int64)
         self._begin(keys, clusters.centroids, starts, clusters.assignment, engine, near)
-
-    @classmethod
-    def ordered(
-        cls,
-        keys: Floats,
-        starts: Integers,
-        centroids: Floats | None = None,
-        *,
-        engine: Engine | None = None,
-        near: float = _NEAR,
-    ) -> NearFarIndex:
-        """Keys that lie in cluster order already: cluster c is rows starts[c] … starts[c + 1].
-
-        Parameters
-        ----------
-        keys : array (n, d), float32
-        starts : array (C + 1,), int64
-        centroids : array (C, d), float32, optional
-            Rows added later join the nearest; by default the clusters' means.
-        engine, near
-            As in :class:`NearFarIndex`.
-        """
-        index = cls.__new__(cls)
-        starts = np.asarray(starts, dtype=np.int64)
-        labels = np.repeat(np.arange(len(starts) - 1, dtype=np.int32), np.diff(starts))
-        index._begin(keys, centroids, starts, labels, engine, near)
-        return index
-
-    def _begin(
-        self,
-        keys: Floats,
-        centroids: Floats | None,
-        starts: Integers,
-        labels: NDArray[np.int32],
-        engine: Engine | None,
-        near: float,
-    ) -> None:
-        self._base = keys
-        self._grown = Rows(np.zeros((0, keys.shape[1]), dtype=np.float32))
-        blank = blank_rows(keys, 0)
-        inside: NDArray[Any] = labels.astype(np.int32)
-        inside[blank] = len(starts) - 1
-        field = FarField.of(keys, inside, len(starts) - 1)
-        centroids = field.means if centroids is None else centroids
-        self._state = _State(centroids, starts, inside, field, blank, 0, len(keys))
-        self._late = np.zeros(0, dtype=np.int64)
-        self._engine, self._near = engine, near
-        self._kept = Kept()
-
-    def _with(self, **changes: Any) -> NearFarIndex:
-        index = NearFarIndex.__new__(NearFarIndex)
-        index.__dict__.update(self.__dict__)
-        index.__dict__.update({f"_{name}": value for name, value in changes.items()})
-        return index
-
-    # ── rows ─────────────────────────────────────────────────────────────────────────────────
-
-    def __len__(self) -> int:
-        return len(self._base) + len(self._grown)
-
-    @property
-    def removed(self) -> int:
-        """Rows that are never found: removed, or keys of zeros."""
-        return len(self._state.gone) + len(self._late)
-
-    @property
-    def dimension(self) -> int:
-        """Length of the keys; 0 while there are none."""
-        return int(self._base.shape[1] or self._grown.matrix.shape[1])
-
-    @property
-    def drift(self) -> float:
-        """Rows added and removed since the clusters were found, as a share of the rows then."""
-        state = self._state
-        changed = state.changes + len(self) - len(state.labels) + len(self._late)
-        return changed / max(1, state.built)
-
-    @property
-    def engine(self) -> Engine | None:
-        """What proposes neighbours."""
-        return self._engine
-
-    def with_engine(self, engine: Engine | None) -> NearFarIndex:
-        """The same keys with another engine, or none."""
-        return self._with(engine=engine)
-
-    def live(self, rows: Integers) -> Integers:
-        """Those of some rows that can be found."""
-        away: NDArray[np.bool_] = within(rows, self._state.gone) | within(rows, self._late)
-        return rows[~away]
-
-    def vectors(self, rows: Integers) -> Floats:
-        """Keys of some rows: array (len(rows), d)."""
-        base = len(self._base)
-        if not len(self._grown) or (len(rows) and rows.max() < base):
-            keys: Floats = np.asarray(self._base[rows])
-            return keys
-        grown = rows >= base
-        keys = np.empty((len(rows), self.dimension), dtype=np.float32)
-        keys[~grown] = self._base[rows[~grown]]
-        keys[grown] = self._grown.matrix[rows[grown] - base]
-        return keys
-
-    def scores(self, query: Floats, rows: Integers) -> Floats:
-        """Scores of some rows for one query (d,)."""
-        return product(self.vectors(rows), query)
-
-    def add(self, keys: Floats) -> NearFarIndex:
-        """Append keys (n, d)."""
-        keys = np.asarray(keys, dtype=np.float32)
-        if not len(keys):
-            return self
-        if not len(self):  # the first keys say how long keys are
-            return self._with(
-                base=np.zeros((0, keys.shape[1]), dtype=np.float32),
-                grown=Rows(np.zeros((0, keys.shape[1]), dtype=np.float32)),
-                state=replace(self._state, centroids=np.zeros((0, keys.shape[1]), np.float32)),
-            )._appended(keys)
-        return self._appended(keys)
-
-    def _appended(self, keys: Floats) -> NearFarIndex:
-        late = np.concatenate((self._late, blank_rows(keys, len(self))))
-        return self._with(grown=self._grown.append(keys), late=late)._settled(_WAITING)
-
-    def remove(self, rows: Integers) -> NearFarIndex:
-        """Leave these rows out from now on."""
-        late = np.union1d(self._late, self.live(np.asarray(rows, dtype=np.int64)))
-        return self._with(late=late)._settled(_WAITING)
-
-    def _settled(self, most: int) -> NearFarIndex:
-        """Let changes into the moments if more than so many wait."""
-        state, n = self._state, len(self)
-        waiting = n - len(state.labels)
-        # Joining costs a sort of the rows that came since the clusters were found.
-        most = max(most, (n - state.built) // 16) if most else 0
-        if not len(state.centroids) or (waiting <= most and len(self._late) <= most):
-            return self
-        came = self.live(np.arange(len(state.labels), n))
-        went = self._late[self._late < len(state.labels)]
-        joined = np.full(waiting, len(state.centroids), dtype=np.int32)
-        keys = self.vectors(came)
-        own: NDArray[Any] = assign(keys, state.centroids)
-        joined[came - len(state.labels)] = own
-        left = state.labels[went]
-        labels = np.concatenate((state.labels, joined))
-        labels[went] = len(state.centroids)
-        field = state.field.changed(keys, own).changed(self.vectors(went), left, -1)
-        after = replace(
-            state,
-            labels=labels,
-            field=field,
-            gone=np.union1d(state.gone, self._late),
-            changes=state.changes + waiting + len(went),
-        )
-        if self._engine is not None:  # shared by all that came of the same keys, and ahead of some
-            known = len(self._engine)
-            if known < n:
-                self._engine.add(self.vectors(np.arange(known, n)))
-            self._engine.remove(self._late)
-        self._kept.follow(Change(state.field, field, came, own, went, left))
-        return self._with(state=after, late=np.zeros(0, dtype=np.int64))
-
-    # ── files ────────────────────────────────────────────────────────────────────────────────
-
-    def arrays(self) -> dict[str, Floats | Integers]:
-        """Everything but the keys, as arrays; what waits is let in first."""
-        state = self._settled(0)._state
-        return {
-            "centroids": state.centroids,
-            "starts": state.starts,
-            "labels": state.labels,
-            "gone": state.gone,
-            "drifted": np.array([state.changes, state.built], dtype=np.int64),
-            **state.field.arrays(),
-        }
-
-    @classmethod
-    def from_arrays(
-        cls,
-        keys: Floats,
-        arrays: Mapping[str, Any],
-        *,
-        engine: Engine | None = None,
-        near: float = _NEAR,
-    ) -> NearFarIndex:
-        """The index that :meth:`arrays` was called on.
-
-        Parameters
-        ----------
-        keys : array (n, d), float32
-            All its rows, in one array, which may be mapped from a file.
-        arrays : mapping of str to array
-            They too may be mapped.
-        engine, near
-            As in :class:`NearFarIndex`.
-        """
-        index = cls.__new__(cls)
-        changes, built = (int(number) for number in arrays["drifted"])
-        labels = np.asarray(arrays["labels"])
-        index._base = keys[: len(labels)]
-        index._grown = Rows(np.zeros((0, keys.shape[1]), dtype=np.float32))
-        index._state = _State(
-            np.asarray(arrays["centroids"]),
-            np.asarray(arrays["starts"]),
-            labels,
-            FarField.from_arrays(arrays),
-            np.asarray(arrays["gone"]),
-            changes,
-            built,
-        )
-        index._late = np.zeros(0, dtype=np.int64)
-        index._engine, index._near = engine, near
-        index._kept = Kept()
-        return index if len(keys) == len(labels) else index.add(keys[len(labels) :])
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────
 
@@ -368,14 +146,37 @@ class NearFarIndex:
     ) -> tuple[Integers, Floats]:
         """Best k rows for each query, best first, and their scores."""
         few = among is not None and len(among) <= max(_FEW, len(self) // _SPARSE)
-        near, whole = [_NONE] * len(queries), self._whole
-        if self._engine is None:
-            near, whole = self._chosen(queries)
-        if few or whole or k > self._near * len(self):
+        if few or self._whole or k > self._near * len(self):
             part = self._exact(queries, Nothing(), 1.0, k, among)
             return part.indices, part.scores
-        found = self._found(queries, near, k, among)
-        return ranked(found, k)
+        if self._engine is not None:
+            return self._rescored(queries, k, among)
+        near, _ = self._chosen(queries)
+        return ranked(self._found(queries, near, k, among), k)
+
+    def _rescored(self, queries: Floats, k: int, among: Integers | None) -> tuple[Integers, Floats]:
+        """Best k of what the engine proposes and of what waits."""
+        state, settled = self._state, len(self._state.labels)
+        waiting = np.arange(settled, len(self))
+        if among is not None:
+            waiting = waiting[within(waiting, among)]
+        indices = np.full((len(queries), k), -1, dtype=np.int64)
+        best = np.full((len(queries), k), -np.inf, dtype=np.float32)
+        for i, proposed in enumerate(self._proposed(queries, k, among)):
+            known = proposed[(proposed >= 0) & (proposed < settled)]
+            known = known[state.labels[known] < len(state.field.counts)]
+            rows = self.live(np.concatenate((known, waiting)))
+            scores = product(self.vectors(rows), queries[i])
+            order = np.lexsort((rows, -scores))[:k]
+            indices[i, : len(order)], best[i, : len(order)] = rows[order], scores[order]
+        return indices, best
+
+    def _proposed(self, queries: Floats, k: int, among: Integers | None) -> Integers:
+        """Rows that the engine takes for the best."""
+        assert self._engine is not None  # noqa: S101
+        # What it proposes may have gone since, or have come since this index was made.
+        missed = len(self._late) + max(0, len(self._engine) - len(self))
+        return self._engine.nearest(queries, k + min(missed, WAITING), among)
 
     @property
     def _budget(self) -> float:
@@ -442,11 +243,7 @@ class NearFarIndex:
         self, queries: Floats, near: list[Integers], head: int, among: Integers | None
     ) -> list[Found]:
         """Score what is near, what waits and what the engine proposes."""
-        proposed = None
-        if self._engine is not None:
-            # What it proposes may have gone since, or have come since this index was made.
-            missed = len(self._late) + max(0, len(self._engine) - len(self))
-            proposed = self._engine.nearest(queries, head + min(missed, _WAITING), among)
+        proposed = None if self._engine is None else self._proposed(queries, head, among)
         skipped = None
         if among is not None:
             skipped = np.ones(len(self), dtype=bool)
@@ -583,29 +380,3 @@ class NearFarIndex:
             if len(away):
                 take_out(members[i], means[i], variances[i], labels[out[away]], out_scores)
         return Left(members, means, variances, local, labels, share, taken, centred)
-
-
-@dataclass(frozen=True)
-class _State:
-    """What rows 0 … len(labels) − 1 are known by.
-
-    `starts` are slices of the base in cluster order; rows after ``starts[-1]`` are found by their
-    labels. A label of C means: in no cluster.
-    """
-
-    centroids: Floats
-    starts: Integers
-    labels: NDArray[Any]
-    field: FarField
-    gone: Integers
-    changes: int
-    built: int
-
-    @cached_property
-    def grouped(self) -> Lists:
-        """Rows that do not lie in cluster order, by cluster."""
-        first = int(self.starts[-1])
-        labels = self.labels[first:]
-        order = np.argsort(labels, kind="stable")
-        counts = np.bincount(labels, minlength=len(self.starts))
-        return Lists(order + first, np.concatenate(([0], np.cumsum(counts))))
