@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qkv import background
 from qkv.attention import Groups
 from qkv.distinct import Distinct, Packed
 from qkv.errors import CorruptFile, MissingExtra
@@ -242,9 +244,12 @@ def load(image: Image, newest: int) -> Snapshot | None:
     """
     try:
         manifest = _manifest(image, newest)
+        warming = _warming(manifest["engine"], image.path)
+        _check_files(image, manifest)
         names = [name for name in manifest["arrays"] if isinstance(name, str)]
         arrays = {name: np.load(image.path / f"{name}.npy", mmap_mode="r") for name in names}
         keys = _plain(np.load(image.path / "keys.npy", mmap_mode="r"))
+        warming.join()
         engine = _engine(manifest["engine"], image.path, keys)
         parts = {n[6:]: array for n, array in arrays.items() if n.startswith("index_")}
         packed = Packed(*(_plain(arrays[f"value_{name}"]) for name in Packed._fields))
@@ -300,10 +305,23 @@ def _manifest(image: Image, newest: int) -> dict[str, Any]:
         raise ValueError(known)
     if not 0 <= int(manifest["version"]) <= newest:
         raise ValueError(manifest["version"])
+    return manifest
+
+
+def _check_files(image: Image, manifest: Mapping[str, Any]) -> None:
     for name, checked in manifest["files"].items():
         if _checked(image.path / Path(name).name) != checked:
             raise ValueError(name)
-    return manifest
+
+
+def _warming(name: object, folder: Path) -> threading.Thread:
+    """A thread that readies an engine, while files are checked."""
+
+    def work() -> None:
+        if name in ENGINES:
+            engine_of(str(name)).warm(folder)
+
+    return background.start("qkv engine", work)
 
 
 def _checked(path: Path) -> list[int]:

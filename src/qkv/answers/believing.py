@@ -25,8 +25,11 @@ __all__ = ["Believed", "believed", "imagining"]
 
 #: Words that calibration names, at most.
 _FURTHER = 5
+#: Confidence in the first word at which those that follow are half as likely as elsewhere, given
+#: that it is wrong: by likelihood, on relations (docs/calibration.md).
+_DOUBT = 0.1
 #: Standard deviations by which a query may be nearer to a record than records are to each other.
-_NEARER = 2.0
+_NEARER = 2.5
 #: Records that are read to learn how a store imagines, at most, and words that have no answer.
 _READ, _STRANGERS, _COMMON = 5_000, 100, 40_000
 
@@ -149,7 +152,7 @@ def believed(
 def _repeated(snapshot: Snapshot, ids: Integers) -> float:
     """How likely a further record has a value that is there already (Good 1953)."""
     counts = snapshot.counts[ids]
-    return float((counts[counts > 1].sum() + 1) / (counts.sum() + 2))
+    return float((counts[counts > 1].sum() + 0.5) / (counts.sum() + 1))
 
 
 class _Guessed(NamedTuple):
@@ -211,10 +214,10 @@ def _guess(
     parts[:, stored] = 0
     best, share = top_k(parts, min(_FURTHER, limit - len(stored)))
     # Of what was hidden and not found at first place, so much was found among the next; and where
-    # the first is doubtful, so are they.
+    # the first is hardly thinkable, so are they.
     hits = known.relation if known.head == Head.RELATION else known.blend
     missed, found = hits.records * (1 - hits.first), hits.records * (hits.five - hits.first)
-    further = (found + 1) / (missed + 3) * new
+    further = (found + 1) / (missed + 3) * new / (new + _DOUBT)
     following = share[:, 1:] / np.maximum(share[:, 1:].sum(axis=1, keepdims=True), 1e-30)
     others = following * further[:, None]
     return _Guessed(first.places, recalled, new, best, others, apart)

@@ -48,5 +48,9 @@ class Engine(Protocol):
     def remove(self, rows: Integers) -> None:
         """Never propose these rows again."""
 
+    @staticmethod
+    def warm(folder: Path) -> None:
+        """Do of loading from a folder what takes long and trusts no file; fails silently."""
+
     def save(self, folder: Path) -> None:
         """Write files into a folder that exists."""

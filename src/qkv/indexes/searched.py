@@ -6,6 +6,7 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qkv.encoders.extras import need
-from qkv.errors import CorruptFile
+from qkv.errors import CorruptFile, MissingExtra
 from qkv.indexes.keys import found_rows
 from qkv.indexes.locks import ReadWriteLock
 from qkv.indexes.trial import Trial
@@ -151,6 +152,12 @@ class FaissEngine(ABC):
         with self._lock.writing():
             self._live[rows] = False
             self._mark(self._live)
+
+    @staticmethod
+    def warm(folder: Path) -> None:  # noqa: ARG004
+        """Import faiss."""
+        with suppress(MissingExtra):
+            load_faiss()
 
     def save(self, folder: Path) -> None:
         """Write ``<name>.faiss``, ``.npy`` and ``.json`` into a folder that exists."""

@@ -266,10 +266,11 @@ class Tables(LessonTables):
             If it cannot be written; it needs as much space again meanwhile.
         """
         with self.writing(unnoticed=True) as (connection, _):
-            for statement in sql.FORGET:
-                connection.execute(statement)
+            gone = [connection.execute(statement).rowcount for statement in sql.FORGET]
         with self._errors(), self._lock:
-            self._sql().execute(sql.VACUUM)
+            free, _ = self._sql().execute(sql.FREE).fetchone()
+            if free or any(gone):  # else nothing was deleted since the last time
+                self._sql().execute(sql.VACUUM)
             if self.path is not None:
                 self._sql().execute(sql.SHORTEN_LOG).fetchall()
 
