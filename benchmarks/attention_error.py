@@ -163,7 +163,7 @@ def best(index: NearFarIndex, keys: Floats, k: int) -> Way:
 def sampled(index: NearFarIndex, keys: Floats, count: int) -> Way:
     """The best, and a uniform sample of the others."""
     rng = np.random.default_rng(SEED)
-    head = max(100, min(1000, len(keys) // 1000))
+    head = max(100, min(300, len(keys) // 1000))  # as many as near + far
 
     def ask(query: Floats, beta: float) -> tuple[Floats, float, int, float]:
         rows, scores = index.neighbours(query, head)

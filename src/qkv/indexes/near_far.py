@@ -38,8 +38,9 @@ _NEAR_LEAST = 4096
 #: Share of the near clusters that is read where an engine finds the best and nothing is blended.
 _LIGHT = 0.25
 #: Keys that an engine is asked for, however few are wanted: they cap the far field. More where
-#: values are blended, but no more than one key in so many.
-_HEAD, _WIDE_HEAD, _HEAD_SHARE = 100, 1000, 1000
+#: values are blended, but no more than one key in so many. A thousand would bring the median error
+#: at a million keys and β = 20 from 2.5 % to 2.1 %, in half as much time again.
+_HEAD, _WIDE_HEAD, _HEAD_SHARE = 100, 300, 1000
 #: A filter that keeps fewer rows, or fewer than one in so many, is answered from these rows alone.
 _FEW, _SPARSE = 8192, 64
 #: How often the near part is widened for a tolerance before everything is read.
