@@ -367,3 +367,17 @@ class TestNames:
         monkeypatch.setattr("qkv.encoders.extras.find_spec", lambda _: None)
         with pytest.raises(MissingExtra, match=rf"pip install 'qkv\[{extra}\]'"):
             engine(name).build(sphere(3))
+
+
+@pytest.mark.parametrize("make", EVERY)
+@pytest.mark.parametrize("facts", [None, "", "{", "[]", '{"width": 12}', '{"width": -8}', "null"])
+def test_warming_trusts_no_file(make, tmp_path, facts):
+    """It goes on while files are still being checked."""
+    if facts is not None:
+        (tmp_path / "codes.json").write_text(facts)
+    make.warm(tmp_path)
+    keys = sphere(50)
+    built = make.build(keys)
+    built.save(tmp_path)
+    make.warm(tmp_path)
+    assert len(make.load(tmp_path, keys)) == 50

@@ -22,7 +22,7 @@ from qkv.types import Floats, Integers
 __all__ = ["Codes"]
 
 _BITS = 4
-#: Dimensions of a store that are worth readying for; a file may say anything.
+#: Width up to which tables are made before files are checked: a broken one may say anything.
 _WIDEST = 8192
 #: Dimensions come in eights.
 _EIGHT = 8
@@ -225,7 +225,7 @@ class Codes:
         """Let the library make its tables for a width: 0.2 s, once in a process."""
         with suppress(OSError, ValueError, KeyError, TypeError, MissingExtra):
             width = int(json.loads((folder / "codes.json").read_text(encoding="utf-8"))["width"])
-            if 0 < width <= _WIDEST:
+            if 0 < width <= _WIDEST and width % _EIGHT == 0:
                 one = np.eye(1, width, dtype=np.float32)
                 _turbovec().TurboQuantIndex(width, bit_width=_BITS).add(one)
 
