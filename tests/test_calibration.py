@@ -121,10 +121,31 @@ def test_leaving_the_value_out_leaves_nothing_of_it() -> None:
     assert len(set(kept.tolist())) > 1  # sometimes values that are like it go, too
 
 
-def _ask(made: Made, rows: np.ndarray):  # type: ignore[no-untyped-def]
-    from qkv.calibration.leaving import ask
+def test_values_that_one_record_holds_do_not_change_what_the_others_teach() -> None:
+    """Temperature and heads of a store are fitted to the same beside a crowd of other records."""
+    from qkv.calibration.leaving import Leaving
 
-    return ask(_store(made), rows, np.random.default_rng(0))
+    made = Made(5, 8)
+    crowd = np.random.default_rng(1).standard_normal((300, DIMENSION)).astype(np.float32)
+    crowd[:40] = made.keys + 0.01 * crowd[:40]  # some of them nearer than any of their own
+    crowd /= np.linalg.norm(crowd, axis=1, keepdims=True)
+    alone = _store(made)
+    groups = np.concatenate((made.groups, made.groups.max() + 1 + np.arange(300)))
+    keys = np.vstack((made.keys, crowd)).astype(np.float32)
+    beside = replace(alone, index=FlatIndex(keys), groups=groups, counts=np.bincount(groups))
+    one, other = (Leaving(store).choose(np.arange(40), ()) for store in (alone, beside))
+    np.testing.assert_array_equal(one.truth, other.truth)
+    np.testing.assert_array_equal(one.evidence.values, other.evidence.values)
+    np.testing.assert_allclose(one.evidence.nearest, other.evidence.nearest, atol=1e-6)
+    np.testing.assert_allclose(one.evidence.prototype, other.evidence.prototype, atol=1e-6)
+    asked = Leaving(beside).ask(np.arange(40), (), np.random.default_rng(0)).answerable
+    assert (asked.nearest[:, 0] > one.evidence.nearest[:, 0]).all()
+
+
+def _ask(made: Made, rows: np.ndarray):  # type: ignore[no-untyped-def]
+    from qkv.calibration.leaving import Leaving
+
+    return Leaving(_store(made)).ask(rows, (), np.random.default_rng(0))
 
 
 def _store(made: Made) -> Store:

@@ -7,9 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from qkv.attention import softmax
-from qkv.calibration.evidence import Evidence
 from qkv.calibration.heads import Scales, fit_scales
-from qkv.calibration.leaving import FEW_VALUES, Questions, Store, ask
+from qkv.calibration.leaving import FEW_VALUES, Choices, Leaving, Questions, Store
 from qkv.calibration.logistic import fit_choice, fit_logistic
 from qkv.calibration.model import (
     SCORES,
@@ -31,7 +30,7 @@ _QUESTIONS = 4000
 _FEW_QUESTIONS = 200
 #: A likelihood below this tells of a mistake in the store, not of its heads.
 _LEAST = 1e-4
-_WORK, _RANKING = 2e11, 300
+_WORK, _RANKING = 2e11, 400
 #: Fewest records that share their value with another for a store to be asked at all.
 FEWEST = 20
 #: How firmly the priors hold, as so many questions would (see qkv.calibration.logistic). Scores
@@ -70,25 +69,35 @@ def calibrate(
     Calibration
     """
     rng = np.random.default_rng(seed)
-    live = store.index.live(np.arange(len(store.index)))
-    shared = live[store.counts[store.groups[live]] > 1]
+    leaving = Leaving(store)
+    rows = leaving.shared
     if store.untrained is not None:
-        shared = np.intersect1d(shared, store.untrained, assume_unique=True)
-    values = len(np.unique(store.groups[shared]))
-    if len(shared) < FEWEST or values < (2 if len(store.strangers) else FEW_VALUES):
+        rows = np.intersect1d(rows, store.untrained, assume_unique=True)
+    values = len(np.unique(store.groups[rows]))
+    if len(rows) < FEWEST or values < (2 if len(store.strangers) else FEW_VALUES):
         return prior(records, unanswerable)
-    work = len(store.index) * (store.index.dimension + _RANKING)
-    most = int(min(_QUESTIONS, max(200, _WORK / work)))
-    if len(shared) > most:
-        shared = np.sort(rng.choice(shared, most, replace=False))
-    store = replace(store, scales=_fit_scales(store, shared, seed))
-    questions = ask(store, shared, rng)
+    rows = rows[_sample(len(rows), len(leaving.shared), store, rng)]
+    scales = _fit_scales(leaving, rows)
+    some = _sample(len(rows), len(store.index), store, rng)
+    # Where all values repeat, these are the same questions.
+    choices = None if leaving.all_shared else leaving.choose(rows, scales)
+    questions = leaving.ask(rows[some], scales, rng, choices, some)
     fitted = fit(questions, records=records, unanswerable=unanswerable)
-    return replace(fitted, scales=store.scales, reliability=_held_out(questions, fitted, rng))
+    return replace(fitted, scales=scales, reliability=_held_out(questions, fitted, rng))
 
 
-def _fit_scales(store: Store, rows: Integers, seed: int) -> Scales:
+def _sample(count: int, keys: int, store: Store, rng: np.random.Generator) -> Integers:
+    """Places of so many questions, of `count`, as can be asked of so many keys; ascending."""
+    work = keys * (store.index.dimension + _RANKING)
+    most = int(min(_QUESTIONS, max(200, _WORK / work)))
+    if count <= most:
+        return np.arange(count)
+    return np.sort(rng.choice(count, most, replace=False))
+
+
+def _fit_scales(leaving: Leaving, rows: Integers) -> Scales:
     """How much each of the encoder's heads shall count."""
+    store = leaving.store
     if len(store.heads) < 2:
         return ()
     few = min(_FEW_QUESTIONS, len(rows))
@@ -96,15 +105,14 @@ def _fit_scales(store: Store, rows: Integers, seed: int) -> Scales:
     start = prior(len(store.index), UNANSWERABLE).heads
 
     def likelihood(scales: Scales) -> float:
-        questions = ask(replace(store, scales=scales), rows, np.random.default_rng(seed))
-        evidence = questions.answerable
-        heads = _fit_heads(evidence, questions.truth, start)
+        truth, evidence = choices = leaving.choose(rows, scales)
+        heads = _fit_heads(choices, start)
         shares = heads[0] * evidence.nearest + heads[1] * evidence.prototype
         shares = np.where(
             evidence.values >= 0, shares + np.log(np.maximum(evidence.counts, 1)), -np.inf
         )
         shares = softmax(shares, 1.0)[0]
-        right = (shares * (evidence.values == questions.truth[:, None])).sum(axis=1)
+        right = (shares * (evidence.values == truth[:, None])).sum(axis=1)
         return float(np.log(np.maximum(right, _LEAST)).sum())
 
     return fit_scales(likelihood, store.heads)
@@ -133,7 +141,7 @@ def _verdicts(calibration: Calibration, questions: Questions) -> tuple[Floats, .
 def fit(questions: Questions, *, records: int, unanswerable: float) -> Calibration:
     """Fit temperature, heads and probabilities to questions whose answers are known."""
     start = prior(records, unanswerable)
-    heads = _fit_heads(questions.answerable, questions.truth, start.heads)
+    heads = _fit_heads(questions.choices, start.heads)
     shaped = replace(start, heads=heads, questions=len(questions.truth))
     right, design, weights = _examples(shaped, questions)
     answerable = np.arange(len(design)) < len(questions.truth)
@@ -152,10 +160,9 @@ def fit(questions: Questions, *, records: int, unanswerable: float) -> Calibrati
     )
 
 
-def _fit_heads(
-    evidence: Evidence, truth: Integers, start: tuple[float, float]
-) -> tuple[float, float]:
+def _fit_heads(choices: Choices, start: tuple[float, float]) -> tuple[float, float]:
     """Inverse temperatures under which the right value is likeliest, of those that are there."""
+    truth, evidence = choices
     hit = evidence.values == truth[:, None]
     seen = hit.any(axis=1)
     offset = np.log(np.maximum(evidence.counts, 1))
