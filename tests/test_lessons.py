@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from qkv import Database, errors
+from qkv.learning import held_out
 from qkv.types import Origin
 
 KINDS = ["shape", "colour", "food", "tool"]
@@ -209,6 +210,51 @@ def test_a_store_learns_from_its_own_repeated_values(keys, asked):
     assert learned.version == 1
     assert "own records" in str(learned)
     assert db.calibration.questions > 0
+
+
+@pytest.mark.parametrize("keys", [False, True])
+def test_answers_go_by_all_records_and_confidence_by_those_held_out(path, keys, asked):
+    with store(path) as db:
+        learned = db.learn(keys=keys)
+        assert learned.trained == len(db)
+        space = db._space
+        assert not np.array_equal(space.trial.query, space.projection.query)
+        told = db.calibration
+        assert told.questions == held_out(db._reader.snapshot().records).sum()
+    with Database(path=path, encoder=None, lexicon=None) as db:
+        assert db.calibrate().reliability == told.reliability  # the trial is in the file
+
+
+def test_the_trial_never_sees_the_records_that_are_held_out(asked):
+    """Other vectors of theirs change what answers go by, and not what they are judged by."""
+    projections = []
+    for noise in (0.0, 0.5):
+        pairs, vectors = records()
+        spared = held_out(np.arange(1, len(vectors) + 1))
+        rng = np.random.default_rng(1)
+        moved = vectors + noise * rng.standard_normal(vectors.shape) * spared[:, None]
+        db = Database(encoder=None, lexicon=None)
+        db.update(pairs, vectors=moved.astype(np.float32))
+        assert db.learn(keys=True).kept
+        projections.append((db._space.trial.query, db._space.projection.query))
+    (trial, final), (other_trial, other_final) = projections
+    np.testing.assert_array_equal(trial, other_trial)
+    assert not np.array_equal(final, other_final)
+
+
+def test_a_store_that_has_grown_since_is_calibrated_by_what_came(asked):
+    db = store()
+    assert db.learn(keys=True).kept
+    pairs, vectors = records(8 * len(db), seed=7)
+    db.update(((f"later {key}", value) for key, value in pairs), vectors=vectors)
+    later = len(db) - len(pairs)
+    calibrated = db.calibrate()
+    snapshot = db._reader.snapshot()
+    view = db._reader.calibrating._view(snapshot)
+    assert view.projection is db._space.projection
+    assert len(view.untrained) == len(pairs)
+    assert (snapshot.records[view.untrained] > later).all()
+    assert calibrated.questions > 0
 
 
 @pytest.mark.parametrize("keys", [False, True])

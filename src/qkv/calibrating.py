@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,6 +32,7 @@ from qkv.calibration.heads import Scales
 from qkv.errors import Closed, DiskFull, Locked, ReadOnlyFile
 from qkv.judging import fit_intervals
 from qkv.learning import held_out
+from qkv.projection import Projection
 from qkv.snapshot import Snapshot
 from qkv.space import Space
 from qkv.tables import SETTING, Tables
@@ -44,6 +46,16 @@ AT_ONCE = 2_000
 #: A store is calibrated again when so many records, or this share of them, have changed.
 _CHANGED, _SHARE = 20, 0.5
 _SETTING = "calibration"
+#: Where more records than this share came after what was learned, they alone are asked.
+_LATER = 0.8
+
+
+class _View(NamedTuple):
+    """Records, the projection that they are asked by, and the rows that may be; None: all."""
+
+    snapshot: Snapshot
+    projection: Projection
+    untrained: Integers | None
 
 
 class Calibrating:
@@ -73,15 +85,15 @@ class Calibrating:
         self._learned = 0  # number of the projection that it was fitted with
         self._running: threading.Thread | None = None
 
-    def background(self) -> Floats:
-        """Key of the null record: array (d,)."""
+    def background(self, projection: Projection | None = None) -> Floats:
+        """Key of the null record: array (d,); by what holds, unless a projection is given."""
         space = self._space
         if space.encoder is None or space.metric is not Metric.COSINE or not space.same_kind:
             return np.zeros(space.scored_dimension, dtype=np.float32)
         vector = background(space.encoder, space.dimension)
         if len(vector) != space.dimension:  # queries of another kind; a projection may be learned
             return np.zeros(space.scored_dimension, dtype=np.float32)
-        key: Floats = space.projection.keys(vector[None])[0]
+        key: Floats = (projection or space.projection).keys(vector[None])[0]
         return key
 
     def current(self, snapshot: Snapshot) -> Calibration:
@@ -135,32 +147,34 @@ class Calibrating:
 
     def _fitted(self, snapshot: Snapshot) -> Calibration:
         space = self._space
+        snapshot, projection, untrained = self._view(snapshot)
         outside = np.zeros((0, space.scored_dimension), dtype=np.float32)
         if space.encoder is not None and space.same_kind:
             texts = strangers(space.encoder, space.dimension)
             if texts.shape[1] == space.dimension:
-                outside = space.projection.queries(texts)
-        asking = self._asking(snapshot)
+                outside = projection.queries(texts)
+        asking = self._asking(snapshot, projection)
         store = Store(
             snapshot.index,
             snapshot.group_ids(),
             snapshot.counts,
-            self.background(),
+            self.background(projection),
             outside,
             space.heads(),
             asking=asking,
-            untrained=self._untrained(snapshot),
+            untrained=untrained,
         )
         calibration = calibrate(store, records=len(snapshot), unanswerable=self.unanswerable)
         return replace(
             calibration,
             intervals=fit_intervals(snapshot, calibration.scales, asking),
-            imagining=self._imagining(snapshot, calibration.scales, asking),
+            imagining=self._imagining(snapshot, projection, calibration.scales, asking),
         )
 
-    def _asking(self, snapshot: Snapshot) -> Callable[[Integers], Floats] | None:
+    def _asking(
+        self, snapshot: Snapshot, projection: Projection
+    ) -> Callable[[Integers], Floats] | None:
         """What prepares keys of rows as queries; None where they are queries as they stand."""
-        projection = self._space.projection
         if projection.tied or not self._space.same_kind:
             return None
         if projection.key is None:
@@ -174,19 +188,27 @@ class Calibrating:
         found = [blobs.get(record, blank) for record in records.tolist()]
         return np.frombuffer(b"".join(found), dtype="<f4").reshape(len(found), -1)
 
-    def _untrained(self, snapshot: Snapshot) -> Integers | None:
-        """Rows that were not learned from; None for all."""
+    def _view(self, snapshot: Snapshot) -> _View:
+        """What to ask: records that were not learned from, by what was not learned from them."""
         space = self._space
-        if not space.same_kind:
-            return np.zeros(0, dtype=np.int64)
-        if not space.newest:
-            return None
         records = snapshot.records
-        return np.flatnonzero((records > space.newest) | held_out(records))
+        if not space.same_kind:
+            return _View(snapshot, space.projection, np.zeros(0, dtype=np.int64))
+        if not space.newest:
+            return _View(snapshot, space.projection, None)
+        later = records > space.newest
+        if later.mean() > _LATER:
+            return _View(snapshot, space.projection, np.flatnonzero(later))
+        if space.trial.key is not space.projection.key:  # other keys
+            snapshot = Snapshot.blank().advance(self._tables, space.metric, space.trial)
+            records = snapshot.records
+        untrained = np.flatnonzero((records > space.newest) | held_out(records))
+        return _View(snapshot, space.trial, untrained)
 
     def _imagining(
         self,
         snapshot: Snapshot,
+        projection: Projection,
         scales: Scales,
         asking: Callable[[Integers], Floats] | None,
     ) -> Imagining | None:
@@ -196,8 +218,12 @@ class Calibrating:
         if meanings is None:
             return None
         space = self._space
-        queries = None if space.encoder is None else lambda q: space.prepared(space.queries(q))
-        return imagining(snapshot, meanings, self._tables.keys, queries, scales, asking)
+
+        def queries(texts: Sequence[str]) -> Floats:
+            return space.prepared(space.queries(texts), projection)
+
+        known = None if space.encoder is None else queries
+        return imagining(snapshot, meanings, self._tables.keys, known, scales, asking)
 
     def _saved(self, calibration: Calibration, version: int) -> str:
         saved = {"version": version, "calibration": calibration.to_json()}

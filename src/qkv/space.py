@@ -37,7 +37,7 @@ from qkv.errors import (
     VectorError,
 )
 from qkv.projection import IDENTITY, Projection
-from qkv.tables import SavedProjection, Tables
+from qkv.tables import Tables
 from qkv.types import Floats, Metric
 from qkv.values import check_vector
 
@@ -82,6 +82,8 @@ class Space:
         self.dimension = int(settings.get("dimension", 0))
         #: W_Q and W_K, and their number in the file; 0 is the identity.
         self.projection, self.learned = IDENTITY, 0
+        #: The same as it was learned without the records that are held out.
+        self.trial = IDENTITY
         #: Newest record when they were learned: later ones were not trained on.
         self.newest = 0
         self.refresh()
@@ -111,7 +113,13 @@ class Space:
             return
         saved = self._tables.projection(active)
         self.learned = active
-        self.projection = IDENTITY if saved is None else _matrices(saved)
+        self.projection = self.trial = IDENTITY
+        if saved is not None:
+            self.projection = _matrices(saved.width, saved.query, saved.key)
+            if saved.trial_query is not None:
+                self.trial = _matrices(saved.width, saved.trial_query, saved.trial_key)
+            else:
+                self.trial = self.projection
         self.newest = 0 if saved is None else saved.newest
 
     @property
@@ -282,11 +290,14 @@ class Space:
         ]
         return np.array(rows, dtype=np.float32)
 
-    def prepared(self, vectors: Floats) -> Floats:
-        """Prepare query vectors for the index: see :func:`qkv.attention.prepare`."""
+    def prepared(self, vectors: Floats, projection: Projection | None = None) -> Floats:
+        """Prepare query vectors for the index: see :func:`qkv.attention.prepare`.
+
+        By what holds, unless another projection is given.
+        """
         # Under cosine, stored and encoded vectors are as long as they shall count already.
         metric = Metric.DOT if self.metric is Metric.COSINE else self.metric
-        return prepare(self.projection.queries(vectors), metric, side="query")
+        return prepare((projection or self.projection).queries(vectors), metric, side="query")
 
     @property
     def asked_dimension(self) -> int:
@@ -305,10 +316,10 @@ class Space:
         return unit(vectors) if self.metric is Metric.COSINE else vectors
 
 
-def _matrices(saved: SavedProjection) -> Projection:
+def _matrices(width: int, *blobs: bytes | None) -> Projection:
     query, key = (
-        None if blob is None else np.frombuffer(blob, dtype="<f4").reshape(saved.width, -1)
-        for blob in (saved.query, saved.key)
+        None if blob is None else np.frombuffer(blob, dtype="<f4").reshape(width, -1)
+        for blob in blobs
     )
     return Projection(query, key)
 

@@ -48,11 +48,17 @@ class Correction(NamedTuple):
 
 
 class SavedProjection(NamedTuple):
-    """A projection as it stands in the file: matrices of `width` rows, row by row, float32."""
+    """A projection as it stands in the file: matrices of `width` rows, row by row, float32.
+
+    The trial is the same, learned without the records that are held out; its query is None where
+    that is what holds.
+    """
 
     width: int
     query: bytes | None
     key: bytes | None
+    trial_query: bytes | None
+    trial_key: bytes | None
     newest: int
     report: dict[str, Any]
 

@@ -55,6 +55,10 @@ MIGRATIONS = (
         report  TEXT NOT NULL
     );
     """,
+    """
+    ALTER TABLE projections ADD COLUMN trial_query BLOB;
+    ALTER TABLE projections ADD COLUMN trial_key BLOB;
+    """,
 )
 
 GET = "SELECT kind, value FROM records WHERE key = ?"
@@ -170,9 +174,12 @@ CORRECTED_RECORDS = """
 """
 DROP_CORRECTIONS = "DELETE FROM corrections WHERE record = ? RETURNING id"
 KEEP_PROJECTION = """
-    INSERT INTO projections (width, query, key, newest, report) VALUES (?, ?, ?, ?, ?) RETURNING id
+    INSERT INTO projections (width, query, key, trial_query, trial_key, newest, report)
+    VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id
 """
-PROJECTION = "SELECT width, query, key, newest, report FROM projections WHERE id = ?"
+PROJECTION = """
+    SELECT width, query, key, trial_query, trial_key, newest, report FROM projections WHERE id = ?
+"""
 PROJECTIONS = "SELECT id, report FROM projections ORDER BY id"
 DROP_PROJECTION = "DELETE FROM projections WHERE id = ?"
 PREVIOUS_PROJECTION = "SELECT ifnull(max(id), 0) FROM projections WHERE id < ?"
