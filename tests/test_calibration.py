@@ -14,6 +14,7 @@ from qkv import Database, Origin
 from qkv.calibration import NEAR, Calibration, Store, calibrate, gather, prior
 from qkv.calibration.background import TEXTS, background
 from qkv.calibration.evidence import CANDIDATES, Evidence
+from qkv.calibration.model import Level
 from qkv.encoders import HashingEncoder, HeadsEncoder, resolve
 from qkv.errors import InputError
 from qkv.indexes import FlatIndex
@@ -376,6 +377,77 @@ def test_another_writer_is_not_waited_for(made: Made, tmp_path) -> None:  # type
         writer._tables.writing(),
     ):
         assert reader.attend(made.centres[0]).calibrated
+
+
+# ── values that few records hold, and values that many do ────────────────────────────────────────
+
+
+def test_prototypes_of_more_keys_score_higher_by_as_much_as_is_expected() -> None:
+    """The formula, against queries and keys drawn around a direction."""
+    rng = np.random.default_rng(0)
+    centre = unit(rng.normal(size=256))
+    around = unit(centre + rng.normal(size=(4000, 256)) / 16)
+    queries, keys = around[:400], around[400:]
+    alike = float((keys[:500] @ keys[500:1000].T).mean())
+    level = Level(alike=alike)
+    for count in (1, 2, 5, 20):
+        means = keys[: 50 * count].reshape(50, count, -1).sum(axis=1)
+        score = float((queries @ unit(means).T).mean())
+        assert score == pytest.approx(float(level.expected(count)), abs=0.005)
+
+
+def test_a_value_is_found_beside_values_of_many_more_records() -> None:
+    made = Made(30, 40)
+    rng = np.random.default_rng(3)
+    kept = np.sort(
+        np.concatenate(
+            [
+                rng.choice(np.flatnonzero(made.groups == value), 2 if value % 2 else 40, False)
+                for value in range(30)
+            ]
+        )
+    )
+    made.groups, made.keys = made.groups[kept], made.keys[kept]
+    db = made.database()
+    inside, truth = made.asked(1500)
+
+    def right() -> np.ndarray:
+        answers = db.attend(list(inside))
+        hits = [a.candidates[0].value == f"v{t}" for a, t in zip(answers, truth, strict=True)]
+        rare = truth % 2 == 1
+        return np.array([np.mean(np.array(hits)[rare]), np.mean(np.array(hits)[~rare])])
+
+    levelled = right()
+    calibrating = db._reader.calibrating
+    assert calibrating._known is not None
+    assert calibrating._known.level.alike > 0.2
+    calibrating._known = replace(calibrating._known, level=Level())
+    rare, often = levelled - right()
+    assert rare > 0.05
+    assert often > -0.05
+
+
+def test_a_crowd_of_single_records_is_not_lifted() -> None:
+    evidence = Evidence(
+        values=np.array([[0, 1, -1]]),
+        nearest=np.array([[0.5, 0.4, 0.0]]),
+        prototype=np.array([[0.5, 0.6, 0.0]]),
+        counts=np.array([[1.0, 10.0, 0.0]]),
+        background=np.zeros(1),
+        rows=np.array([[0, 1, -1]]),
+    )
+    few, crowd = Level(0.5, 10.0), Level(0.5, 10.0, crowd=6.0)
+    assert few.apply(evidence, 20).prototype[0] == pytest.approx([0.5 + 0.174, 0.6, 0], abs=1e-3)
+    assert crowd.apply(evidence, 20).prototype[0] == pytest.approx([0.5, 0.6, 0])
+    assert crowd.apply(evidence, 60).prototype[0] == pytest.approx([0.574, 0.6, 0], abs=1e-3)
+    assert Level().apply(evidence, 20) is evidence
+
+
+@given(st.floats(0.01, 0.99), st.integers(1, 1000))
+def test_more_keys_never_make_a_prototype_score_lower(alike: float, count: int) -> None:
+    level = Level(alike)
+    assert level.expected(count) <= level.expected(count + 1) <= np.sqrt(alike) + 1e-9
+    assert level.expected(1) == pytest.approx(alike)
 
 
 # ── what is not calibrated ───────────────────────────────────────────────────────────────────

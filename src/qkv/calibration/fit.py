@@ -11,9 +11,11 @@ from qkv.calibration.heads import Scales, fit_scales
 from qkv.calibration.leaving import FEW_VALUES, Choices, Leaving, Questions, Store
 from qkv.calibration.logistic import fit_choice, fit_logistic
 from qkv.calibration.model import (
+    ALIKE,
     SCORES,
     UNANSWERABLE,
     Calibration,
+    Level,
     Reliability,
     features,
     prior,
@@ -42,6 +44,8 @@ _FIRM = np.array([0.1, 0.1, 1.0, 0.1, 0.1])
 _ONE_SIDED = 1.6449
 #: Points of the curve of errors that are kept.
 _POINTS = 200
+#: Steps of looking for a number between 0 and 1: to a thousandth of a thousandth.
+_HALVINGS = 20
 #: Fewest answers, in effect, of which a share of wrong ones is worth telling.
 _TOLD = 10
 
@@ -82,8 +86,28 @@ def calibrate(
     # Where all values repeat, these are the same questions.
     choices = None if leaving.all_shared else leaving.choose(rows, scales)
     questions = leaving.ask(rows[some], scales, rng, choices, some)
-    fitted = fit(questions, records=records, unanswerable=unanswerable)
+    level = _level(leaving, questions.choices)
+    fitted = fit(questions, level, records=records, unanswerable=unanswerable)
     return replace(fitted, scales=scales, reliability=_held_out(questions, fitted, rng))
+
+
+def _level(leaving: Leaving, choices: Choices) -> Level:
+    """How alike the keys of a value are, so that its left-out keys score as they do."""
+    truth, evidence = choices
+    hit = evidence.values == truth[:, None]
+    counts, scores = evidence.counts[hit], evidence.prototype[hit]
+    held = leaving.store.counts[leaving.repeated]
+    single = len(leaving.store.index) - len(leaving.shared)
+    crowd = float(np.log(max(1.0, single / len(leaving.shared))))
+    level = Level(0.0, float(held.mean()), crowd)
+    if not len(scores):
+        return level
+    low, high = ALIKE
+    for _ in range(_HALVINGS):  # the mean grows with it
+        middle = (low + high) / 2
+        above = replace(level, alike=middle).expected(counts).mean() > scores.mean()
+        low, high = (low, middle) if above else (middle, high)
+    return replace(level, alike=(low + high) / 2)
 
 
 def _sample(count: int, keys: int, store: Store, rng: np.random.Generator) -> Integers:
@@ -106,7 +130,9 @@ def _fit_scales(leaving: Leaving, rows: Integers) -> Scales:
 
     def likelihood(scales: Scales) -> float:
         truth, evidence = choices = leaving.choose(rows, scales)
-        heads = _fit_heads(choices, start)
+        level = _level(leaving, choices)
+        heads = _fit_heads(choices, start, level)
+        evidence = level.apply(evidence, heads[1], crowded=False)
         shares = heads[0] * evidence.nearest + heads[1] * evidence.prototype
         shares = np.where(
             evidence.values >= 0, shares + np.log(np.maximum(evidence.counts, 1)), -np.inf
@@ -123,7 +149,7 @@ def _held_out(questions: Questions, fitted: Calibration, rng: np.random.Generato
     one, other = questions.halves(rng)
     verdicts = []
     for held, rest in ((one, other), (other, one)):
-        half = fit(rest, records=fitted.records, unanswerable=fitted.unanswerable)
+        half = fit(rest, fitted.level, records=fitted.records, unanswerable=fitted.unanswerable)
         verdicts.append(_verdicts(half, held))
     parts = zip(*verdicts, strict=True)
     return reliability(fitted.unanswerable, *(np.concatenate(part) for part in parts))
@@ -138,11 +164,11 @@ def _verdicts(calibration: Calibration, questions: Questions) -> tuple[Floats, .
     return inside.confidence, inside.null, right, outside.confidence, outside.null
 
 
-def fit(questions: Questions, *, records: int, unanswerable: float) -> Calibration:
+def fit(questions: Questions, level: Level, *, records: int, unanswerable: float) -> Calibration:
     """Fit temperature, heads and probabilities to questions whose answers are known."""
     start = prior(records, unanswerable)
-    heads = _fit_heads(questions.choices, start.heads)
-    shaped = replace(start, heads=heads, questions=len(questions.truth))
+    heads = _fit_heads(questions.choices, start.heads, level)
+    shaped = replace(start, heads=heads, questions=len(questions.truth), level=level)
     right, design, weights = _examples(shaped, questions)
     answerable = np.arange(len(design)) < len(questions.truth)
     return replace(
@@ -160,9 +186,10 @@ def fit(questions: Questions, *, records: int, unanswerable: float) -> Calibrati
     )
 
 
-def _fit_heads(choices: Choices, start: tuple[float, float]) -> tuple[float, float]:
+def _fit_heads(choices: Choices, start: tuple[float, float], level: Level) -> tuple[float, float]:
     """Inverse temperatures under which the right value is likeliest, of those that are there."""
-    truth, evidence = choices
+    truth = choices.truth
+    evidence = level.apply(choices.evidence, start[1], crowded=False)
     hit = evidence.values == truth[:, None]
     seen = hit.any(axis=1)
     offset = np.log(np.maximum(evidence.counts, 1))

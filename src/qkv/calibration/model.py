@@ -19,7 +19,7 @@ from qkv.errors import InputError
 from qkv.types import Attention, Floats, Integers, Origin
 from qkv.values import Kind
 
-__all__ = ["SCORES", "UNANSWERABLE", "Calibration", "Reliability", "Verdict", "prior"]
+__all__ = ["ALIKE", "SCORES", "UNANSWERABLE", "Calibration", "Reliability", "Verdict", "prior"]
 
 #: Share of questions that the store cannot answer, as long as nobody says otherwise.
 UNANSWERABLE = 0.18
@@ -35,7 +35,57 @@ SCORES = (0, 1, 3)
 #: Shares closer to 0 or 1 than this are as good as.
 _SURE = 1e-3
 #: Version of the saved form.
-_FORM = 2
+_FORM = 3
+
+
+#: Mean scores of two keys of one value between which a store's is looked for.
+ALIKE = (0.01, 0.99)
+
+
+@dataclass(frozen=True)
+class Level:
+    """What makes prototypes of few keys and of many comparable.
+
+    A query of a value scores higher with the mean of n of its keys the more there are, because
+    what they do not share cancels out: if two keys of one value have the score ρ on average, by
+    ρ √n / √(1 + (n − 1) ρ) on average. To each prototype is added what it lacks to that of as many
+    keys as a value of the store has.
+
+    A value that one record holds is given less where there are many such values: of a crowd, one
+    is near to whatever is asked. Where they outnumber the other records by so much that all of
+    them together would outweigh these, they are given nothing.
+
+    Attributes
+    ----------
+    alike : float
+        ρ; 0 where it is not known: prototypes are taken as they are.
+    typical : float
+        Records that hold a value, on average over those that several do.
+    crowd : float
+        ln of how many values that one record holds there are for each other record; at least 0.
+    """
+
+    alike: float = 0.0
+    typical: float = 1.0
+    crowd: float = 0.0
+
+    def expected(self, count: Floats | float) -> Floats:
+        """Mean score of a value's query with the prototype of so many of its keys."""
+        n = np.maximum(count, 1)
+        grown: Floats = self.alike * np.sqrt(n / (1 + (n - 1) * self.alike))
+        return grown
+
+    def apply(self, evidence: Evidence, sharpness: float, *, crowded: bool = True) -> Evidence:
+        """Level prototypes, whose scores count `sharpness` times."""
+        if not self.alike:
+            return evidence
+        lack = self.expected(self.typical) - self.expected(evidence.counts)
+        if crowded and self.crowd:
+            single = np.maximum(lack - self.crowd / max(sharpness, 1e-9), 0)
+            lack = np.where(evidence.counts == 1, single, lack)
+        return replace(
+            evidence, prototype=np.where(evidence.values >= 0, evidence.prototype + lack, 0)
+        )
 
 
 @dataclass(frozen=True)
@@ -116,6 +166,8 @@ class Calibration:
         How words are imagined; None for a store that does not.
     scales : Scales
         How much each of the encoder's heads counts here; empty: as the encoder has it.
+    level : Level
+        Between values that few records hold and those that many do.
     """
 
     records: int
@@ -128,6 +180,7 @@ class Calibration:
     intervals: Mapping[Kind, Intervals] = field(default_factory=dict)
     imagining: Imagining | None = None
     scales: Scales = ()
+    level: Level = field(default_factory=Level)
 
     def weigh(self, queries: Floats) -> Floats:
         """Let each of the encoder's heads count in prepared queries (m, d) as it shall."""
@@ -149,6 +202,7 @@ class Calibration:
 
     def logits(self, evidence: Evidence) -> Floats:
         """Logits of the values (m, c), and in one more column of the background: (m, c + 1)."""
+        evidence = self.level.apply(evidence, self.heads[1])
         logits = (
             self.heads[0] * evidence.nearest
             + self.heads[1] * evidence.prototype
@@ -246,6 +300,7 @@ class Calibration:
                 {Kind(k): Intervals.from_json(v) for k, v in saved["intervals"].items()},
                 None if saved["imagining"] is None else Imagining.from_json(saved["imagining"]),
                 tuple((int(size), float(factor)) for size, factor in saved["scales"]),
+                Level(**{name: float(saved["level"][name]) for name in Level.__match_args__}),
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
