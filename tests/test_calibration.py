@@ -139,6 +139,8 @@ def test_values_that_one_record_holds_do_not_change_what_the_others_teach() -> N
     np.testing.assert_array_equal(one.evidence.values, other.evidence.values)
     np.testing.assert_allclose(one.evidence.nearest, other.evidence.nearest, atol=1e-6)
     np.testing.assert_allclose(one.evidence.prototype, other.evidence.prototype, atol=1e-6)
+    fitted = [calibrate(store, records=len(store.index)) for store in (alone, beside)]
+    assert fitted[0].heads == pytest.approx(fitted[1].heads, rel=1e-4)
     asked = Leaving(beside).ask(np.arange(40), (), np.random.default_rng(0)).answerable
     assert (asked.nearest[:, 0] > one.evidence.nearest[:, 0]).all()
 
@@ -377,6 +379,30 @@ def test_another_writer_is_not_waited_for(made: Made, tmp_path) -> None:  # type
         writer._tables.writing(),
     ):
         assert reader.attend(made.centres[0]).calibrated
+
+
+def test_the_likeliest_value_comes_first_however_doubtful(made: Made, db: Database) -> None:
+    """Others share what is left of a doubtful answer, and are never as likely as it is."""
+    questions = [*made.outside(300), *made.asked(300)[0]]
+    snapshot, calibrating = db._reader.snapshot(), db._reader.calibrating
+    calibration = calibrating.current(snapshot)
+    indices, scores = snapshot.index.neighbours(np.array(questions), NEAR)
+    evidence = gather(
+        np.array(questions),
+        indices,
+        scores,
+        snapshot.group_ids()[indices],
+        *snapshot.held(None),
+        calibrating.background(),
+    )
+    verdict = calibration.judge(evidence)
+    chosen = calibration.logits(evidence)[:, :-1].argmax(axis=1)
+    assert (verdict.best == chosen).all()
+    others = verdict.probabilities.copy()
+    others[np.arange(len(others)), verdict.best] = -1
+    assert (others.max(axis=1) < verdict.confidence).all()
+    doubtful = others.max(axis=1) > 0.999 * verdict.confidence
+    assert doubtful.any()  # or this says nothing
 
 
 # ── values that few records hold, and values that many do ────────────────────────────────────────

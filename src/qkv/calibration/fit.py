@@ -93,7 +93,7 @@ def calibrate(
 
 def _level(leaving: Leaving, choices: Choices) -> Level:
     """How alike the keys of a value are, so that its left-out keys score as they do."""
-    truth, evidence = choices
+    truth, evidence, _ = choices
     hit = evidence.values == truth[:, None]
     counts, scores = evidence.counts[hit], evidence.prototype[hit]
     held = leaving.store.counts[leaving.repeated]
@@ -126,13 +126,12 @@ def _fit_scales(leaving: Leaving, rows: Integers) -> Scales:
         return ()
     few = min(_FEW_QUESTIONS, len(rows))
     rows = rows[np.arange(few) * len(rows) // few]
-    start = prior(len(store.index), UNANSWERABLE).heads
 
     def likelihood(scales: Scales) -> float:
-        truth, evidence = choices = leaving.choose(rows, scales)
+        choices = leaving.choose(rows, scales)
         level = _level(leaving, choices)
-        heads = _fit_heads(choices, start, level)
-        evidence = level.apply(evidence, heads[1], crowded=False)
+        heads = _fit_heads(choices, level)
+        evidence, truth = level.apply(choices.evidence, heads[1], crowded=False), choices.truth
         shares = heads[0] * evidence.nearest + heads[1] * evidence.prototype
         shares = np.where(
             evidence.values >= 0, shares + np.log(np.maximum(evidence.counts, 1)), -np.inf
@@ -167,7 +166,7 @@ def _verdicts(calibration: Calibration, questions: Questions) -> tuple[Floats, .
 def fit(questions: Questions, level: Level, *, records: int, unanswerable: float) -> Calibration:
     """Fit temperature, heads and probabilities to questions whose answers are known."""
     start = prior(records, unanswerable)
-    heads = _fit_heads(questions.choices, start.heads, level)
+    heads = _fit_heads(questions.choices, level)
     shaped = replace(start, heads=heads, questions=len(questions.truth), level=level)
     right, design, weights = _examples(shaped, questions)
     answerable = np.arange(len(design)) < len(questions.truth)
@@ -186,9 +185,10 @@ def fit(questions: Questions, level: Level, *, records: int, unanswerable: float
     )
 
 
-def _fit_heads(choices: Choices, start: tuple[float, float], level: Level) -> tuple[float, float]:
+def _fit_heads(choices: Choices, level: Level) -> tuple[float, float]:
     """Inverse temperatures under which the right value is likeliest, of those that are there."""
     truth = choices.truth
+    start = prior(choices.keys).heads
     evidence = level.apply(choices.evidence, start[1], crowded=False)
     hit = evidence.values == truth[:, None]
     seen = hit.any(axis=1)

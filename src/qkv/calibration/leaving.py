@@ -86,14 +86,17 @@ class Choices(NamedTuple):
     truth : array (m,), int64
         Number of the right value of each question.
     evidence : Evidence
+    keys : int
+        Records that share their value with others.
     """
 
     truth: Integers
     evidence: Evidence
+    keys: int
 
     def some(self, rows: Integers) -> Choices:
         """Those of some questions."""
-        return Choices(self.truth[rows], self.evidence.some(rows))
+        return Choices(self.truth[rows], self.evidence.some(rows), self.keys)
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,8 @@ class Leaving:
     def choose(self, rows: Integers, scales: Scales) -> Choices:
         """Leave some records (m,) out, and look at values that several records hold alone."""
         (found,) = self._near(rows, scales, self.shared)
-        return Choices(self.store.groups[rows], self._left_out(rows, found, scales))
+        evidence = self._left_out(rows, found, scales)
+        return Choices(self.store.groups[rows], evidence, len(self.shared))
 
     def ask(
         self,
@@ -204,7 +208,7 @@ class Leaving:
             truth,
             answerable,
             self._evidence(queries, found, scales),
-            choices or Choices(truth, answerable),
+            choices or Choices(truth, answerable, len(self.shared)),
             np.arange(len(rows)) if among is None else among,
         )
 

@@ -232,10 +232,10 @@ class Calibration:
         others = shares.copy()
         others[rows, best] = 0
         total = others.sum(axis=1)
-        # What is left is shared by the others, none of which can be likelier than the best.
+        # What is left is shared by the others, none of which is as likely as the best.
         left = np.where(total > 0, np.minimum(answerable - confidence, 1), 0)
         probabilities = others * (left / np.where(total > 0, total, 1))[:, None]
-        probabilities = np.minimum(probabilities, confidence[:, None])
+        probabilities = np.minimum(probabilities, np.nextafter(confidence, 0)[:, None])
         probabilities[rows, best] = confidence
         return Verdict(best, probabilities, confidence, 1 - answerable)
 
