@@ -1378,7 +1378,12 @@ def test_ctrl_c_ends_it_quietly_and_writes_nothing():
     make(ANIMALS)
     command = [*QKV, "import", "s.qkv", "-", "--format", "jsonl"]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # Whoever runs these tests in the background of a shell has it ignored, for all below.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as importing:
         # More than a pipe holds: when all is written, it is reading.
         importing.stdin.write(b'{"key": "a", "value": "b"}\n' * 10_000)
