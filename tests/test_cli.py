@@ -1373,7 +1373,16 @@ def test_closed_and_full_streams():
         assert result.stderr.count("\n") == (1 if code else 0)
 
 
+@pytest.fixture
+def interruptible():
+    """Tests that run in the background of a shell have the signal ignored, for all below them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_it_quietly_and_writes_nothing():
     make(ANIMALS)
     command = [*QKV, "import", "s.qkv", "-", "--format", "jsonl"]
@@ -1382,8 +1391,6 @@ def test_ctrl_c_ends_it_quietly_and_writes_nothing():
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        # Whoever runs these tests in the background of a shell has it ignored, for all below.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as importing:
         # More than a pipe holds: when all is written, it is reading.
         importing.stdin.write(b'{"key": "a", "value": "b"}\n' * 10_000)
