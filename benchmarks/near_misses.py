@@ -37,6 +37,7 @@ from qkv.encoders import encode_all
 from qkv.guard import FEATURES, PENALTY, against, conflicts, features
 from qkv.guard.conflicts import _compared
 from qkv.guard.reading import read
+from qkv.ranking import expected_calibration_error
 from qkv.types import Floats
 
 ENCODERS = ("glove+use", "use", "transformer")
@@ -49,6 +50,9 @@ COUNT = 300
 ROUNDS = 5
 #: Share of unanswerable questions that a store is told, None for its default, and with the guard?
 STORES = ((None, True), (0.5, True), (0.5, False))
+#: Of how many questions of the tuning half a store is given the answers, None for all of them, and
+#: with the guard?
+GIVEN = ((0, True), (100, True), (None, True), (None, False))
 #: How firmly coefficients of the guard stay at 0 without evidence.
 FIRM = 1.0
 
@@ -87,6 +91,7 @@ def main() -> None:
     tables = [
         _served(sets, cosines, guards, named),
         _database(sets),
+        _given(sets),
         _coefficients(sets, cosines, guards, fitted),
         _kinds(sets),
         *_paraphrases(),
@@ -324,6 +329,54 @@ def _asked(look: Look, encoder: str, told: float | None, guarded: bool) -> list[
         wrong = 1 - (first & same)[given].mean() if given.any() else 0.0
         cells.append(f"{given[same].mean():.1%} ({wrong:.1%} wrong)")
     return [*(x if isinstance(x, int) else float(x) for x in row), *cells]
+
+
+def _given(sets: Sequence[Look]) -> Table:
+    return Table(
+        "Through Database, given questions",
+        "One store of all stored questions, each with a value of its own. Of questions of the "
+        "tuning half it is told which of them is the answer, or that none is: "
+        "`calibrate(questions=…)`; none: it is told that half have no answer. Those of the report "
+        "half are asked. ECE of the confidence; AUROC of telling pairs with another answer by the "
+        "null weight; weight: what the guard's logits are multiplied by. Budgets as above.",
+        ["data", "encoder", "given", "guard", "weight", "asked", "ECE", "AUROC",
+         *(f"max_wrong={budget}" for budget in (*BUDGETS, 0.2))],
+        [
+            [look.name, encoder, *_judged(look, encoder, count, guarded)]
+            for look in sets
+            for encoder in ENCODERS
+            for count, guarded in GIVEN
+        ],
+    )  # fmt: skip
+
+
+def _judged(look: Look, encoder: str, count: int | None, guarded: bool) -> list[Any]:
+    silent = mock.patch.object(judging, "against", return_value=(0.0, ()))
+    told = np.random.default_rng(SEED).permutation(np.flatnonzero(look.tuning))[:count]
+    with (
+        Database(encoder=remembering(encoder), lexicon=None) as db,
+        nullcontext() if guarded else silent,
+    ):
+        db.update({question: _answer(look, i) for i, question in enumerate(look.stored)})
+        questions = [(look.asked[i], look.stored[i] if look.same[i] else None) for i in told]
+        told_share = None if questions else 0.5
+        known = db.calibrate(questions=questions or None, unanswerable=told_share)
+        pairs = [i for i in np.flatnonzero(~look.tuning) if look.asked[i] not in db]
+        answers = db.attend([look.asked[i] for i in pairs])
+    same = look.same[pairs]
+    first = [a.candidates[0].value if a.candidates else None for a in answers]
+    right = np.array([one == _answer(look, i) for one, i in zip(first, pairs, strict=True)]) & same
+    null = np.array([a.null for a in answers])
+    sure = np.array([a.candidates[0].probability if a.candidates else 0.0 for a in answers])
+    cells = []
+    for budget in (*BUDGETS, 0.2):
+        least = known.threshold(budget)
+        given = np.array([a.origin is Origin.RECALLED and a.confidence >= least for a in answers])
+        wrong = 1 - right[given].mean() if given.any() else 0.0
+        cells.append(f"{given[same].mean():.1%} ({wrong:.1%} wrong)")
+    ece = expected_calibration_error(sure, right.astype(float))
+    return [known.told, "yes" if guarded else "no", known.guard, len(pairs), ece,
+            _auroc(-null, same), *cells]  # fmt: skip
 
 
 def _answer(look: Look, pair: int) -> str:

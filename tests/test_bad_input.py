@@ -854,6 +854,8 @@ refused(lambda: db.pop("key 1"))
 refused(lambda: db.__delitem__("key 1"))
 refused(db.popitem)
 refused(db.clear)
+questions = [(f"a key {i}", f"key {i}" if i % 2 else None) for i in range(40)]
+refused(lambda: db.calibrate(questions=questions))
 db.close()
 """
 

@@ -98,6 +98,7 @@ def test_its_fields():
         "path",
         "records",
         "questions",
+        "told",
         "unanswerable",
         "temperature",
         "accuracy",
@@ -322,3 +323,68 @@ def test_an_answer_explains_itself_in_words(intents):
     assert text.startswith("'start the light please' → 'lights'")
     assert "\nwithout 'start the light now':" in text
     assert json.loads(run(*asked, "--json").stdout)["explanation"] + "\n" == text
+
+
+# ── questions that are given ─────────────────────────────────────────────────────────────────────
+
+YEARS = {f"who won the race in {year}": f"winner of {year}" for year in range(2000, 2030)}
+ASKED = [(f"the winner of the {year} race", f"winner of {year}" if year > 1999 else "")
+         for year in range(1975, 2025)]  # fmt: skip
+
+
+def write_questions(path: str, rows: list[tuple[str, str]], names: str = "question,answer") -> str:
+    lines = [names, *(f"{question},{answer}" for question, answer in rows)]
+    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_it_is_asked_the_questions_that_are_given():
+    store = make(YEARS)
+    found = report(store, "--questions", write_questions("asked.csv", ASKED))
+    with qkv.Database(path=store) as db:
+        known = db.calibration
+        assert known.told == len(ASKED) == found["told"]
+        again = qkv.Database(YEARS, encoder="hashing")
+        assert again.calibrate(questions=[(q, a or None) for q, a in ASKED]) == known
+    assert found["unanswerable"] == 0.5
+    assert found["questions"] == 0
+    assert found["auroc"] == known.reliability.auroc > 0.9
+    assert "asked 50 questions that it was given" in run("check", store).stdout
+    assert re.search("questions +50", run("info", store).stdout)
+    nothing = run("query", store, "the winner of the 1980 race", "--max-wrong", "0.2", code=1)
+    assert "no answer" in nothing.stderr
+
+
+def test_questions_are_forgotten():
+    store = make(YEARS)
+    run("check", store, "--questions", write_questions("asked.csv", ASKED))
+    found = report(store, "--forget")
+    assert (found["told"], found["unanswerable"], found["auroc"]) == (0, 0.18, None)
+
+
+def test_questions_come_in_any_format_and_from_the_standard_input():
+    rows = [{"n": 1, "asked": q, "right": a or None} for q, a in ASKED]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    columns = ("--query", "asked", "--answer", "right", "--format", "jsonl", "--json")
+    result = CliRunner().invoke(
+        app, ["check", make(YEARS), "--questions", "-", *columns], input=lines
+    )
+    assert json.loads(result.stdout)["told"] == len(ASKED)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (ASKED[:5], "0 are answered by a value of this store, and 5 by none; give 10 of both"),
+        ([("a", "b,c")], "3 fields, where the first line has 2"),
+        ([("", "x")] * 20, "empty string"),
+    ],
+)
+def test_questions_that_say_nothing_are_refused(rows, said):
+    store = make(YEARS)
+    assert said in complaint("check", store, "--questions", write_questions("asked.csv", rows))
+    assert report(store)["told"] == 0
+
+
+def test_a_file_of_questions_that_is_not_there():
+    assert "asked.csv" in complaint("check", make(YEARS), "--questions", "asked.csv")

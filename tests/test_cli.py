@@ -783,6 +783,7 @@ def test_json_of_info():
         "metadata": 0,
         "words": False,
         "corrections": 0,
+        "questions": 0,
         "learned": 0,
         "encoder": "hashing",
         "fingerprint": qkv.Database(encoder="hashing").encoder.fingerprint,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -114,6 +115,11 @@ def test_a_file_says_what_it_is(tmp_path):
         assert file.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
         assert file.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     file.close()
+
+
+def test_the_page_of_the_format_is_of_this_version():
+    page = Path(__file__).parents[1] / "docs" / "file-format.md"
+    assert page.read_text(encoding="utf-8").startswith(f"# File format, version {len(MIGRATIONS)}")
 
 
 @pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from qkv.calibration import (
     calibrate,
     prior,
     strangers,
+    told,
 )
 from qkv.calibration.believing import Imagining
 from qkv.calibration.heads import Scales
@@ -34,9 +35,10 @@ from qkv.judging import fit_intervals
 from qkv.learning import held_out
 from qkv.projection import Projection
 from qkv.snapshot import Snapshot
-from qkv.space import Space
-from qkv.tables import SETTING, Tables
-from qkv.types import Floats, Integers, Metric
+from qkv.space import Query, Space
+from qkv.tables import SETTING, Question, Tables
+from qkv.telling import Telling, too_few
+from qkv.types import Floats, Integers, Metric, Value
 from qkv.values import Kind
 
 __all__ = ["Calibrating"]
@@ -73,8 +75,9 @@ class Calibrating:
     def __init__(
         self, tables: Tables, space: Space, meanings: Callable[[], Meanings | None]
     ) -> None:
-        #: Assumed share of questions that the store cannot answer.
-        self.unanswerable = UNANSWERABLE
+        #: Share of questions that the store cannot answer, where somebody said it.
+        self._share: float | None = None
+        self._telling = Telling(tables, space, self.background)
         self._meanings = meanings
         self._tables = tables
         self._space = space
@@ -106,27 +109,49 @@ class Calibrating:
                     "qkv calibration", partial(self._fit_unless_closed, snapshot)
                 )
         known = self._known
-        return prior(len(snapshot), self.unanswerable) if known is None else known
+        if known is not None:
+            return known
+        return prior(len(snapshot), self._share or UNANSWERABLE)
 
-    def calibrate(self, snapshot: Snapshot, unanswerable: float | None = None) -> Calibration:
-        """Fit anew, and keep it in the file, with another share of unanswerable questions if given.
+    def calibrate(
+        self,
+        snapshot: Snapshot,
+        unanswerable: float | None = None,
+        questions: Sequence[tuple[Query, Value]] | None = None,
+    ) -> Calibration:
+        """Fit anew, and keep it in the file.
+
+        With another share of unanswerable questions, and by other questions with their answers,
+        None for none, if given.
 
         Raises
         ------
+        InputError
+            If the questions are too few to say anything.
         Locked, ReadOnlyFile, DiskFull
             If it cannot be written.
         """
         if self._version < 0:
             self._load(snapshot)  # the share that was given before
-        if unanswerable is not None:
-            self.unanswerable = unanswerable
-        calibration = self._fitted(snapshot)
+        given = None if questions is None else self._telling.kept(questions)
+        asked = self._telling.asked(self._tables.questions() if given is None else given)
+        share = self._share if given is None else None
+        share = share if unanswerable is None else unanswerable
+        calibration = self._fitted(snapshot, share, asked)
+        if given and not calibration.told:
+            raise too_few(self._telling.truth(snapshot, asked))
+        self._share = share
         self._take(calibration, snapshot)
-        self._tables.keep(_SETTING, self._saved(calibration, snapshot.version))
+        saved = self._saved(calibration, snapshot.version)
+        if given is None:
+            self._tables.keep(_SETTING, saved)
+        else:
+            self._tables.tell(given, _SETTING, saved)
         return calibration
 
     def _fit(self, snapshot: Snapshot) -> None:
-        calibration = self._fitted(snapshot)
+        asked = self._telling.asked(self._tables.questions())
+        calibration = self._fitted(snapshot, self._share, asked)
         self._take(calibration, snapshot)
         # Without a place to keep it, the next process fits it again.
         with suppress(Locked, DiskFull, ReadOnlyFile, Closed):
@@ -145,9 +170,13 @@ class Calibrating:
         self._records = len(snapshot)
         self._learned = self._space.learned
 
-    def _fitted(self, snapshot: Snapshot) -> Calibration:
+    def _fitted(
+        self, live: Snapshot, share: float | None, asked: Sequence[Question]
+    ) -> Calibration:
         space = self._space
-        snapshot, projection, untrained = self._view(snapshot)
+        if share is None:
+            share = told.unanswerable(self._telling.truth(live, asked)) or UNANSWERABLE
+        snapshot, projection, untrained = self._view(live)
         outside = np.zeros((0, space.scored_dimension), dtype=np.float32)
         if space.encoder is not None and space.same_kind:
             texts = strangers(space.encoder, space.dimension)
@@ -164,7 +193,12 @@ class Calibrating:
             asking=asking,
             untrained=untrained,
         )
-        calibration = calibrate(store, records=len(snapshot), unanswerable=self.unanswerable)
+        calibration = calibrate(
+            store,
+            records=len(snapshot),
+            unanswerable=share,
+            told=partial(self._telling.found, live, asked) if asked else None,
+        )
         return replace(
             calibration,
             intervals=fit_intervals(snapshot, calibration.scales, asking),
@@ -227,7 +261,7 @@ class Calibrating:
 
     def _saved(self, calibration: Calibration, version: int) -> str:
         saved = {"version": version, "calibration": calibration.to_json()}
-        return json.dumps(saved | {"projection": self._space.learned})
+        return json.dumps(saved | {"projection": self._space.learned, "share": self._share})
 
     def _stale(self, snapshot: Snapshot) -> bool:
         """Whether the store has changed so much that what is known may not hold any more."""
@@ -250,18 +284,26 @@ class Calibrating:
         row = self._tables.one(SETTING, _SETTING)
         if row is None:
             return
-        with suppress(ValueError, TypeError, KeyError):
+        with suppress(ValueError, TypeError, KeyError, AttributeError):
             saved = json.loads(row[0])
+            self._share = _share(saved)
             calibration = Calibration.from_json(saved["calibration"])
             version = int(saved["version"])
             learned = int(saved.get("projection", 0))
             if calibration is None or version > snapshot.version:
                 return
             if learned != self._space.learned:
-                self.unanswerable = calibration.unanswerable
                 return
             self._learned = learned
-            self.unanswerable = calibration.unanswerable
             self._known = calibration if calibration.asked else None
             self._version = self._seen = version
             self._records = calibration.records
+
+
+def _share(saved: dict[str, Any]) -> float | None:
+    """Share of unanswerable questions that somebody said; earlier files tell it by its value."""
+    said = saved.get("share")
+    if "share" not in saved:
+        said = json.loads(saved["calibration"])["unanswerable"]
+    share = UNANSWERABLE if said is None else float(said)
+    return share if 0 < share < 1 and share != UNANSWERABLE else None

@@ -21,10 +21,10 @@ from qkv.calibration.neighbourhood import leave_one_out, sample
 from qkv.guard import against
 from qkv.snapshot import Snapshot
 from qkv.tables import Tables
-from qkv.types import Floats, Integers
+from qkv.types import Floats, Integers, Mask
 from qkv.values import Kind
 
-__all__ = ["LEVEL", "Blended", "Judged", "fit_intervals", "judge"]
+__all__ = ["LEVEL", "Blended", "Judged", "fit_intervals", "found", "judge"]
 
 #: Share of cases in which the truth lies within an interval.
 LEVEL = 0.9
@@ -101,23 +101,11 @@ def judge(
     among : array (r,), int64, optional
         Rows that alone were attended to: the others are no evidence.
     """
-    groups = _groups(snapshot, read.indices)
-    counts, sums = snapshot.held(among)
-    evidence = gather(
-        queries,
-        read.indices,
-        read.scores,
-        groups,
-        counts,
-        sums,
-        background,
-        scales=calibration.scales,
+    near = read.indices, read.scores
+    evidence, verdict, warnings = found(
+        snapshot, tables, texts, queries, near, calibration, background, among
     )
-    verdict = calibration.judge(evidence)
-    contradiction, warnings = _contradictions(snapshot, tables, texts, evidence, verdict)
-    if warnings:
-        evidence = replace(evidence, contradiction=contradiction)
-        verdict = calibration.judge(evidence)
+    groups = _groups(snapshot, read.indices)
     blended = {
         kind: _blended(snapshot, kind, known, groups, read)
         for kind, known in calibration.intervals.items()
@@ -125,9 +113,56 @@ def judge(
     return Judged(evidence, verdict, warnings, blended, calibration.imagining)
 
 
+def found(
+    snapshot: Snapshot,
+    tables: Tables,
+    texts: Sequence[str | None],
+    queries: Floats,
+    near: tuple[Integers, Floats],
+    calibration: Calibration,
+    background: Floats,
+    among: Integers | None = None,
+) -> tuple[Evidence, Verdict, dict[tuple[int, int], tuple[str, ...]]]:
+    """What m queries found, what follows, and what their own words have against it.
+
+    As of :func:`judge`; `near` are the nearest rows and their scores, best first.
+    """
+    counts, sums = snapshot.held(among)
+    groups = _groups(snapshot, near[0])
+    evidence = gather(queries, *near, groups, counts, sums, background, scales=calibration.scales)
+    verdict = calibration.judge(evidence)
+    warnings: dict[tuple[int, int], tuple[str, ...]] = {}
+    contradiction = np.zeros(evidence.values.shape)
+    looked = ~_held_against(snapshot, texts, evidence)
+    # Where something speaks against one value another is likelier, and is looked at then.
+    while (likely := (verdict.probabilities > _LIKELY) & ~looked).any():
+        looked |= likely
+        more = _contradictions(snapshot, tables, texts, evidence, likely)
+        if not more:
+            break
+        for (row, column), (penalty, said) in more.items():
+            contradiction[row, column] = penalty
+            warnings[row, int(evidence.values[row, column])] = said
+        evidence = replace(evidence, contradiction=contradiction.copy())
+        verdict = calibration.judge(evidence)
+    return evidence, verdict, warnings
+
+
 def _groups(snapshot: Snapshot, indices: Integers) -> Integers:
     rows = np.maximum(indices, 0)
     return rows if snapshot.groups.ids is None else snapshot.groups.ids[rows]
+
+
+def _held_against(snapshot: Snapshot, texts: Sequence[str | None], evidence: Evidence) -> Mask:
+    """Which values a query's words are held against: those that a single record holds.
+
+    A value that several records hold does not hang on the words of one of them, and a number is
+    estimated from others.
+    """
+    asked = np.array([text is not None for text in texts])
+    numbers = np.isin(evidence.values, _of_kind(snapshot, Kind.NUMBER))
+    held: Mask = (evidence.counts == 1) & asked[:, None] & ~numbers
+    return held
 
 
 def _contradictions(
@@ -135,30 +170,19 @@ def _contradictions(
     tables: Tables,
     texts: Sequence[str | None],
     evidence: Evidence,
-    verdict: Verdict,
-) -> tuple[Floats, dict[tuple[int, int], tuple[str, ...]]]:
-    """What speaks against values that a single record holds: logits, and sentences.
-
-    A value that several records hold does not hang on the words of one of them, and a number is
-    estimated from others.
-    """
-    contradiction = np.zeros(evidence.values.shape)
-    warnings: dict[tuple[int, int], tuple[str, ...]] = {}
-    asked = np.array([text is not None for text in texts])
-    likely = (verdict.probabilities > _LIKELY) & (evidence.counts == 1) & asked[:, None]
-    likely &= ~np.isin(evidence.values, _of_kind(snapshot, Kind.NUMBER))
+    likely: Mask,
+) -> dict[tuple[int, int], tuple[float, tuple[str, ...]]]:
+    """What speaks against some values (m, c): by row and column, a logit and sentences."""
     rows, columns = np.nonzero(likely)
-    if not len(rows):
-        return contradiction, warnings
     records = snapshot.records[evidence.rows[rows, columns]]
     keys = tables.keys(np.unique(records).tolist())
+    spoken: dict[tuple[int, int], tuple[float, tuple[str, ...]]] = {}
     for row, column, record in zip(rows.tolist(), columns.tolist(), records.tolist(), strict=True):
         text, key = texts[row], keys.get(record)
-        penalty, found = (0.0, ()) if text is None or key is None else against(text, key)
-        if found:
-            contradiction[row, column] = penalty
-            warnings[row, int(evidence.values[row, column])] = tuple(map(str, found))
-    return contradiction, warnings
+        penalty, said = (0.0, ()) if text is None or key is None else against(text, key)
+        if said:
+            spoken[row, column] = penalty, tuple(map(str, said))
+    return spoken
 
 
 # ── numbers and vectors ──────────────────────────────────────────────────────────────────────────

@@ -32,7 +32,7 @@ from qkv.projection import IDENTITY, Projection
 from qkv.reader import Reader
 from qkv.snapshot import Snapshot
 from qkv.space import Query, Space, check_query
-from qkv.tables import GET, ID, Correction, SavedProjection, Tables
+from qkv.tables import ID, Correction, SavedProjection, Tables
 from qkv.types import Floats, Integers, Mask, Metric, Value
 from qkv.values import Kind, to_stored
 
@@ -133,7 +133,7 @@ class Lessons:
         wrong = [self._named(one) for one in bad]
         record, kind, stored = None, None, None
         if good is not None:
-            record, kind, stored = self._answer(good)
+            record, kind, stored = self._tables.named(good)
         elif before is not None and before.kind is not None:
             kept = [["key", before.record], [before.kind, before.value]]
             if not any(one in wrong for one in kept):
@@ -145,11 +145,6 @@ class Lessons:
         text = q if isinstance(q, str) else None
         self._tables.correct(Correction(0, text, blob, record, kind, stored, wrong))
         self._space.agree(len(vector))
-
-    def _answer(self, good: Value) -> tuple[str | None, str, Any]:
-        """Key of the record that is meant, if any, and the kind and content of the answer."""
-        row = self._tables.one(GET, good) if isinstance(good, str) else None
-        return (None, *to_stored(good)) if row is None else (str(good), *row)
 
     def _named(self, one: Value) -> list[Any]:
         if isinstance(one, str) and self._tables.one(ID, one) is not None:
@@ -245,7 +240,7 @@ class Lessons:
 
     def _recalibrate(self) -> None:
         self._reader.snapshot()  # with the weights that hold now
-        self._reader.calibrate(None)
+        self._reader.calibrate()
 
     def _check_metric(self, what: str) -> None:
         if self._space.metric is not Metric.COSINE:

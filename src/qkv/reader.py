@@ -39,6 +39,7 @@ from qkv.types import (
     Integers,
     Metric,
     Origin,
+    Value,
     Weight,
 )
 from qkv.values import Kind, from_stored, same
@@ -254,10 +255,14 @@ class Reader:
             calibrated=True,
         )
 
-    def calibrate(self, unanswerable: float | None) -> Calibration:
-        """Calibrate now, and keep it; with another share of unanswerable questions from now on."""
+    def calibrate(
+        self,
+        unanswerable: float | None = None,
+        questions: Sequence[tuple[Query, Value]] | None = None,
+    ) -> Calibration:
+        """Calibrate now, and keep it: see :meth:`Calibrating.calibrate`."""
         self._check_metric()
-        return self.calibrating.calibrate(self.snapshot(), unanswerable)
+        return self.calibrating.calibrate(self.snapshot(), unanswerable, questions)
 
     def calibration(self) -> Calibration:
         """What holds now; brought up to date first where that is quick."""

@@ -5,6 +5,7 @@ from qkv.calibration.evidence import NEAR, Evidence, gather
 from qkv.calibration.fit import calibrate
 from qkv.calibration.leaving import Store
 from qkv.calibration.model import UNANSWERABLE, Calibration, Reliability, Verdict, prior
+from qkv.calibration.told import Told
 
 __all__ = [
     "NEAR",
@@ -13,6 +14,7 @@ __all__ = [
     "Evidence",
     "Reliability",
     "Store",
+    "Told",
     "Verdict",
     "background",
     "calibrate",

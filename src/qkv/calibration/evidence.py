@@ -62,6 +62,13 @@ class Evidence:
     def __len__(self) -> int:
         return len(self.values)
 
+    def against(self, columns: Integers) -> Floats:
+        """What speaks against one value of each query: logits (m,), ≤ 0."""
+        if self.contradiction is None:
+            return np.zeros(len(self))
+        spoken: Floats = self.contradiction[np.arange(len(self)), columns]
+        return spoken
+
     def some(self, rows: Integers) -> Evidence:
         """That of some queries."""
         return Evidence(

@@ -21,6 +21,7 @@ from qkv.attention import product
 from qkv.background import go_on
 from qkv.calibration.evidence import NEAR, Evidence, gather
 from qkv.calibration.heads import Heads, Scales, weigh
+from qkv.calibration.outcomes import Asked
 from qkv.indexes import Index
 from qkv.prototypes import all_sums
 from qkv.ranking import improve
@@ -122,6 +123,11 @@ class Questions:
     unanswerable: Evidence
     choices: Choices
     among: Integers
+
+    @property
+    def asked(self) -> Asked:
+        """What they found, without the choices."""
+        return Asked(self.truth, self.answerable, self.unanswerable)
 
     def halves(self, rng: np.random.Generator) -> tuple[Questions, Questions]:
         """Cut in two at random."""

@@ -35,7 +35,7 @@ SCORES = (0, 1, 3)
 #: Shares closer to 0 or 1 than this are as good as.
 _SURE = 1e-3
 #: Version of the saved form.
-_FORM = 3
+_FORM = 4
 
 
 #: Mean scores of two keys of one value between which a store's is looked for.
@@ -168,6 +168,11 @@ class Calibration:
         How much each of the encoder's heads counts here; empty: as the encoder has it.
     level : Level
         Between values that few records hold and those that many do.
+    told : int
+        Questions with known answers that the store was given, and goes by: see
+        :mod:`qkv.calibration.told`. 0: it goes by its own, or by the prior.
+    guard : float
+        How much it counts what a question's words have against a record.
     """
 
     records: int
@@ -181,6 +186,8 @@ class Calibration:
     imagining: Imagining | None = None
     scales: Scales = ()
     level: Level = field(default_factory=Level)
+    told: int = 0
+    guard: float = 1.0
 
     def weigh(self, queries: Floats) -> Floats:
         """Let each of the encoder's heads count in prepared queries (m, d) as it shall."""
@@ -188,8 +195,13 @@ class Calibration:
 
     @property
     def asked(self) -> bool:
-        """Whether anything was learned from the store's own records; else this is the prior."""
-        return self.questions > 0 or bool(self.intervals) or self.imagining is not None
+        """Whether anything was learned of the store; else this is the prior."""
+        return (
+            self.questions > 0
+            or self.told > 0
+            or bool(self.intervals)
+            or self.imagining is not None
+        )
 
     @property
     def temperature(self) -> float:
@@ -223,9 +235,7 @@ class Calibration:
         shares = _softmax(logits[:, :-1])
         some = evidence.values[:, 0] >= 0
         rows = np.arange(len(evidence))
-        against: Floats | float = 0.0
-        if evidence.contradiction is not None:
-            against = evidence.contradiction[rows, best]
+        against = self.guard * evidence.against(best)
         answerable = self.answerable.probability(design[:, SCORES], against)
         answerable = np.where(some, answerable, 0)
         confidence = answerable * self.right.probability(design)
@@ -242,10 +252,11 @@ class Calibration:
     def threshold(self, max_wrong: float) -> float:
         """Least confidence at which so few of the answers are wrong; above 1: none is.
 
-        Read off the store's own questions: the least threshold above which the upper end of what
-        the share of wrong answers may be is within the budget (risk control by an upper confidence
-        bound: Bates et al. 2021; the bound is that of one threshold, not of all that were tried).
-        A store too small for that answers where the confidence itself promises it.
+        Read off questions whose answers are known, the store's own or those that it was given: the
+        least threshold above which the upper end of what the share of wrong answers may be is
+        within the budget (risk control by an upper confidence bound: Bates et al. 2021; the bound
+        is that of one threshold, not of all that were tried). A store too small for that answers
+        where the confidence itself promises it.
         """
         known = self.reliability
         if not known.thresholds:
@@ -301,6 +312,8 @@ class Calibration:
                 None if saved["imagining"] is None else Imagining.from_json(saved["imagining"]),
                 tuple((int(size), float(factor)) for size, factor in saved["scales"]),
                 Level(**{name: float(saved["level"][name]) for name in Level.__match_args__}),
+                int(saved["told"]),
+                float(saved["guard"]),
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             return None

@@ -11,9 +11,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from qkv.cli.conversion import to_json
+from qkv.cli.columns import Format
+from qkv.cli.conversion import Type as ValueType
+from qkv.cli.conversion import to_json, typed
 from qkv.cli.display import busy, note, out, share_bar, shown, table_of, write
 from qkv.cli.options import AsJson, Force, Store
+from qkv.cli.pairs import read_pairs
 from qkv.cli.pictures import check_output
 from qkv.cli.stores import asking
 from qkv.errors import DiskFull, InputError, Locked, ReadOnlyFile
@@ -42,6 +45,39 @@ def check(
             show_default="what was said last; at first 0.18",
         ),
     ] = None,
+    questions: Annotated[
+        str | None,
+        typer.Option(
+            "--questions",
+            metavar="FILE",
+            help="Questions as your users ask them, with their answers: a csv, tsv, jsonl or "
+            "parquet file; - reads the standard input. An answer is a key, or a value; it is "
+            "empty where nothing in the store is right. They are kept, in the place of those "
+            "before, and confidence and budgets hold for questions like them from now on.",
+            show_default=False,
+        ),
+    ] = None,
+    query: Annotated[
+        str | None,
+        typer.Option("--query", metavar="COLUMN", help="Of --questions.", show_default="the first"),
+    ] = None,
+    answer: Annotated[
+        str | None,
+        typer.Option(
+            "--answer", metavar="COLUMN", help="Of --questions.", show_default="the second"
+        ),
+    ] = None,
+    format: Annotated[
+        Format | None,
+        typer.Option("--format", help="How --questions is laid out.", show_default="by its name"),
+    ] = None,
+    type: Annotated[
+        ValueType,
+        typer.Option("--type", metavar="TYPE", help="What the answers are: text, number, json."),
+    ] = ValueType.TEXT,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Forget questions that were given before.")
+    ] = False,
     picture: Annotated[
         Path | None,
         typer.Option(
@@ -61,6 +97,10 @@ def check(
     value left out, so that "nothing here" is right. What is learned from that
     is kept in the file, for the answers to come; records are not changed.
 
+    Give it real questions, a hundred or more, and it is asked these instead:
+    what nothing but they can tell, such as how often people ask for what is
+    not there, it then knows.
+
     A confidence can be believed if, of the answers that were 80 % sure, 80 %
     were right. The last table is the price of a budget: how many questions
     still get an answer if so few of the answers may be wrong (--max-wrong of
@@ -70,6 +110,7 @@ def check(
 
         qkv check intents.qkv
         qkv check intents.qkv --unanswerable 0.3 --picture trust.png
+        qkv check faq.qkv --questions asked.csv --query text --answer title
     """
     from qkv.database.arguments import check_share  # noqa: PLC0415
 
@@ -77,15 +118,22 @@ def check(
         check_share(unanswerable, "--unanswerable")
     if picture is not None:
         check_output(picture, force=force)
+    given: list[tuple[str, Any]] | None = [] if forget else None
+    if questions is not None:
+        given = [
+            (row.key, None if row.value in {None, ""} else typed(row.value, type))
+            for row in read_pairs(questions, query, answer, format)
+        ]
     with asking(store) as db, busy("asking the store about its own records"):
-        calibration, kept = _calibrated(db, store, unanswerable)
+        calibration, kept = _calibrated(db, store, unanswerable, given)
         if picture is not None:
             _draw(calibration, picture)
-        shared = Counter[Any]() if calibration.questions else _shared(db)
+        asked = calibration.questions > 0 or calibration.told > 0
+        shared = Counter[Any]() if asked else _shared(db)
     if as_json:
         write(to_json({"path": str(store)} | _content(calibration) | {"kept": kept}))
         return
-    if calibration.questions:
+    if asked:
         _print_report(store, calibration)
     else:
         _print_prior(store, calibration, shared)
@@ -93,7 +141,12 @@ def check(
         out().print(Text(f"\ndrew {shown(str(picture))}"))
 
 
-def _calibrated(db: Database, store: Path, unanswerable: float | None) -> tuple[Calibration, bool]:
+def _calibrated(
+    db: Database,
+    store: Path,
+    unanswerable: float | None,
+    questions: list[tuple[str, Any]] | None,
+) -> tuple[Calibration, bool]:
     """What the store says of itself now, and whether that could be kept in the file."""
     if db.metric != "cosine":
         raise InputError(
@@ -102,7 +155,7 @@ def _calibrated(db: Database, store: Path, unanswerable: float | None) -> tuple[
             "know how likely an answer is right"
         )
     try:
-        return db.calibrate(unanswerable=unanswerable), True
+        return db.calibrate(unanswerable=unanswerable, questions=questions), True
     except (ReadOnlyFile, Locked, DiskFull) as error:
         note(f"the report is not kept in the file: {error}")
         return db.calibration, False
@@ -138,13 +191,17 @@ def _print_report(store: Path, calibration: Calibration) -> None:
         ),
         *_settings(calibration),
     ]
-    console = out()
-    console.print(
-        Text(
-            f"{store}: {records} records, {which} asked for twice: with the record left out, and "
-            "with every\nrecord of its value left out, when “nothing here” is right\n"
-        )
+    how = (
+        f"{store}: {records} records, {which} asked for twice: with the record left out, and "
+        "with every\nrecord of its value left out, when “nothing here” is right\n"
     )
+    if calibration.told:
+        how = (
+            f"{store}: {records} records, asked {_plural(calibration.told, 'question')} that it "
+            "was given, each judged by what\nthe others taught\n"
+        )
+    console = out()
+    console.print(Text(how))
     console.print(_facts_table(facts))
     console.print()
     console.print(_bands_table(calibration))
@@ -222,7 +279,8 @@ def _print_prior(store: Path, calibration: Calibration, shared: Counter[Any]) ->
             f"\n\nThe store is asked for records that share their value with another: {FEWEST} of "
             f"them, of two\nvalues or more. Here are {there if shared else 'none'}. Until there "
             "are enough, the store goes by\nwhat was learned from many small stores: probabilities "
-            "that hold, though not made for it.\n"
+            "that hold, though not made for it. Or give it questions of\nyour users: --questions "
+            "FILE.\n"
         )
     )
     out().print(_facts_table(_settings(calibration)))
@@ -237,10 +295,11 @@ def _plural(count: int, noun: str) -> str:
 
 def _content(calibration: Calibration) -> dict[str, Any]:
     known = calibration.reliability
-    asked = calibration.questions > 0
+    asked = calibration.questions > 0 or calibration.told > 0
     return {
         "records": calibration.records,
         "questions": calibration.questions,
+        "told": calibration.told,
         "unanswerable": calibration.unanswerable,
         "temperature": calibration.temperature,
         # JSON has no NaN, which is what a store that was not asked has here.

@@ -217,9 +217,10 @@ def info(store: Store, as_json: AsJson = False) -> None:
     """Say what a store holds.
 
     Records by kind of value, how many have metadata, whether words are indexed
-    (the first keyword search begins that), how many questions were corrected, which
-    version of what was learned holds, the encoder that made the vectors, the size of
-    the file and of what is derived from it (the folder beside a large store).
+    (the first keyword search begins that), how many questions were corrected, and how
+    many given to be calibrated by, which version of what was learned holds, the encoder
+    that made the vectors, the size of the file and of what is derived from it (the
+    folder beside a large store).
 
     For example:
 
@@ -242,6 +243,7 @@ def info(store: Store, as_json: AsJson = False) -> None:
             "metadata": tables.count_metadata(),
             "words": words,
             "corrections": tables.count_corrections(),
+            "questions": tables.count_questions(),
             "learned": tables.active_projection(),
             "encoder": tables.settings().get("encoder") or None,
             "fingerprint": None if db.encoder is None else fingerprint(db.encoder),

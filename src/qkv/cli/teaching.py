@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from qkv.cli.columns import Format, Source, format_of
+from qkv.cli.columns import Format
 from qkv.cli.conversion import Type as ValueType
 from qkv.cli.conversion import to_json, typed
 from qkv.cli.display import busy, note, out, progress, shown, table_of, write
-from qkv.cli.formats import rows_of
 from qkv.cli.options import AsJson, Question, Store
+from qkv.cli.pairs import check_text, read_pairs
 from qkv.cli.stores import asking
-from qkv.cli.transfer import opened
-from qkv.errors import InputError
 
 if TYPE_CHECKING:
     from qkv.learning import Learning
@@ -156,27 +154,13 @@ def _pairs(
     file: str, query: str | None, key: str | None, negative: list[str], format: Format | None
 ) -> tuple[list[tuple[str, str]], list[list[str]]]:
     """Questions with their keys, and the wrong ones of each."""
-    source = Source(
-        name="the standard input" if file == "-" else file,
-        format=format or format_of(file),
-        key=query,
-        value=key,
-        header=True,
-        delimiter=None,
-        encoding="utf-8-sig",
-        kinds=False,
-        metadata=tuple(negative),
-    )
-    with opened(file) as stream, rows_of(stream, source) as (_, rows):
-        read = list(rows)
-    for row in read:
-        for what, cell in (("question", row.key), ("key", row.value)):
-            if not isinstance(cell, str):
-                raise InputError(f"{row.place}: a {what} is text, not {to_json(cell)}")
+    read = read_pairs(file, query, key, format, negative)
     wrong: list[list[Any]] = [
         [row.metadata[name] for name in negative if row.metadata.get(name)] for row in read
     ]
-    return [(row.key, row.value) for row in read], [[str(one) for one in some] for some in wrong]
+    return [(row.key, check_text(row, "key", row.value)) for row in read], [
+        [str(one) for one in some] for some in wrong
+    ]
 
 
 def _print(store: Path, done: Learning) -> None:

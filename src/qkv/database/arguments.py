@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -21,6 +21,7 @@ __all__ = [
     "check_imagination",
     "check_null",
     "check_pairs",
+    "check_questions",
     "check_share",
     "check_timeout",
     "check_where",
@@ -142,22 +143,34 @@ def answers(given: Any) -> list[Value]:
 
 def check_pairs(pairs: Any) -> list[tuple[Query, Query]]:
     """Return pairs of query and key, or raise an InputError that says which is none."""
-    if isinstance(pairs, Mapping):
-        pairs = pairs.items()
-    if isinstance(pairs, str | bytes) or not isinstance(pairs, Iterable):
+    what = "pair", "the key that answers it"
+    twos = _twos(pairs, *what, "('seventy', 'one')")
+    return [(check_query(query), check_query(key)) for query, key in twos]
+
+
+def check_questions(questions: Any) -> list[tuple[Query, Value]]:
+    """Return questions with their answers, or raise an InputError that says which is none."""
+    what = "question", "its answer, None where there is none"
+    twos = _twos(questions, *what, "('a kitten', 'cat')")
+    return [(check_query(query), answer) for query, answer in twos]
+
+
+def _twos(given: Any, name: str, other: str, example: str) -> Iterator[tuple[Any, Any]]:
+    """A query and something that belongs to it, each: of a list of both, or of a dict."""
+    if isinstance(given, Mapping):
+        given = given.items()
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         raise InputError(
-            f"pairs are a list like [('seventy', 'one')], of a query and the key that answers it, "
-            f"not a {type(pairs).__name__}"
+            f"{name}s are a list like [{example}], of a query and {other}, not a "
+            f"{type(given).__name__}"
         )
-    checked = []
-    for position, pair in enumerate(pairs):
-        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
+    for position, two in enumerate(given):
+        if isinstance(two, str) or not isinstance(two, Sequence) or len(two) != 2:
             raise InputError(
-                f"pair {position} is no pair of a query and the key that answers it: {pair!r:.60}; "
-                "give pairs like ('seventy', 'one')"
+                f"{name} {position} is no pair of a query and {other}: {two!r:.60}; give pairs "
+                f"like {example}"
             )
-        checked.append((check_query(pair[0]), check_query(pair[1])))
-    return checked
+        yield two[0], two[1]
 
 
 def check_timeout(timeout: float) -> float:

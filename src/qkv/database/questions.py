@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, overload
 
 from qkv.answers import Head
 from qkv.calibration import Calibration
-from qkv.database.arguments import batch, check_share, check_tolerance, check_where
+from qkv.database.arguments import (
+    batch,
+    check_questions,
+    check_share,
+    check_tolerance,
+    check_where,
+)
 from qkv.encoders import Progress
 from qkv.filters import Where
 from qkv.keyword import Scheme
@@ -78,7 +84,12 @@ class Questions:
             return [attention.value] if sure else []
         return [candidate.value for candidate in attention.candidates]
 
-    def calibrate(self, *, unanswerable: float | None = None) -> Calibration:
+    def calibrate(
+        self,
+        *,
+        unanswerable: float | None = None,
+        questions: Sequence[tuple[Query, Value]] | Mapping[str, Value] | None = None,
+    ) -> Calibration:
         """Learn from the store's own records how likely its answers are right.
 
         Records are left out, one at a time, and asked for: is the answer still right? Then with
@@ -91,11 +102,19 @@ class Questions:
         unanswerable : float, optional
             Share of questions, 0 … 1, that the store cannot answer; 0.18 unless told, and kept
             from then on.
+        questions : list of (query, answer), optional
+            Questions as your users ask them, none of which the store has learned from. The answer
+            is the key of a record, or a value, or None where nothing in the store is right. They
+            are kept in the file, in the place of those before, and probabilities and budgets hold
+            for questions like them from now on; from a hundred on it shows. Ten that have an answer
+            and ten that have none are needed; of one of the two, the store's own will do where it
+            has any. Their share without an answer is taken for `unanswerable`, unless that is
+            given. ``[]`` forgets them.
 
         Raises
         ------
         InputError
-            If the store's metric is not cosine.
+            If the store's metric is not cosine, or the questions are too few.
 
         Returns
         -------
@@ -110,7 +129,8 @@ class Questions:
         0
         """
         share = None if unanswerable is None else check_share(unanswerable, "unanswerable")
-        return self._reader.calibrate(share)
+        told = None if questions is None else check_questions(questions)
+        return self._reader.calibrate(share, told)
 
     @property
     def calibration(self) -> Calibration:

@@ -7,7 +7,7 @@ everything newer than its own clock. docs/file-format.md describes the file.
 """
 
 from qkv.tables.connection import Durability
-from qkv.tables.lessons import Correction, SavedProjection
+from qkv.tables.lessons import Correction, Question, SavedProjection
 from qkv.tables.statements import GET, HAS, ID, METADATA, SETTING, VECTOR
 from qkv.tables.store import Batch, Changes, Tables
 
@@ -22,6 +22,7 @@ __all__ = [
     "Changes",
     "Correction",
     "Durability",
+    "Question",
     "SavedProjection",
     "Tables",
 ]

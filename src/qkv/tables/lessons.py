@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from qkv.tables import statements as sql
 from qkv.tables.words import WordTables
-from qkv.values import Stored
+from qkv.types import Value
+from qkv.values import Stored, to_stored
 
-__all__ = ["Correction", "LessonTables", "SavedProjection"]
+__all__ = ["Correction", "LessonTables", "Question", "SavedProjection"]
 
 _ACTIVE = "projection"
 
@@ -45,6 +46,28 @@ class Correction(NamedTuple):
     def number(self) -> int:
         """Its record's number in attention."""
         return -1 - self.id
+
+
+class Question(NamedTuple):
+    """A question that the store was given, with its answer, to be calibrated by.
+
+    Attributes
+    ----------
+    query : str or None
+        None for a vector.
+    vector : bytes
+    record : str or None
+        Key of the record that answers it, if one was named.
+    kind : str or None
+    value
+        The right answer; kind is None where nothing is.
+    """
+
+    query: str | None
+    vector: bytes
+    record: str | None
+    kind: str | None
+    value: Stored | None
 
 
 class SavedProjection(NamedTuple):
@@ -102,6 +125,31 @@ class LessonTables(WordTables):
     def corrected_records(self, ids: list[int]) -> dict[int, int]:
         """Records that corrections (negative ids) name as the answer: ids by ids."""
         return dict(self.all(sql.CORRECTED_RECORDS, json.dumps(ids)))
+
+    def named(self, answer: Value) -> tuple[str | None, str, Stored]:
+        """Key of the record that an answer names, if any, and kind and content of the answer."""
+        row = self.one(sql.GET, answer) if isinstance(answer, str) else None
+        if row is None:
+            kind, stored = to_stored(answer)
+            return None, str(kind), stored
+        return str(answer), *row
+
+    # ── questions ────────────────────────────────────────────────────────────────────────────
+
+    def questions(self) -> list[Question]:
+        """Questions that the store is calibrated by, as they were given."""
+        return [Question._make(row) for row in self.all(sql.QUESTIONS)]
+
+    def count_questions(self) -> int:
+        """How many there are."""
+        return int(self.one(sql.COUNT_QUESTIONS)[0])
+
+    def tell(self, questions: list[Question], name: str, value: str) -> None:
+        """Keep questions in the place of those before, and a setting; the clock stays as it is."""
+        with self.writing(unnoticed=True) as (connection, _):
+            connection.execute(sql.FORGET_QUESTIONS)
+            connection.executemany(sql.ADD_QUESTION, questions)
+            connection.execute(sql.KEEP, (name, value))
 
     # ── projections ──────────────────────────────────────────────────────────────────────────
 

@@ -59,6 +59,16 @@ MIGRATIONS = (
     ALTER TABLE projections ADD COLUMN trial_query BLOB;
     ALTER TABLE projections ADD COLUMN trial_key BLOB;
     """,
+    """
+    CREATE TABLE questions (
+        id      INTEGER PRIMARY KEY,
+        query   TEXT,
+        vector  BLOB NOT NULL,
+        record  TEXT,
+        kind    TEXT,
+        value
+    );
+    """,
 )
 
 GET = "SELECT kind, value FROM records WHERE key = ?"
@@ -119,6 +129,7 @@ CLEAR = (
     "DELETE FROM vectors",
     "DELETE FROM deletions",
     "DELETE FROM corrections",
+    "DELETE FROM questions",
     "UPDATE clock SET count = 0, floor = version",
 )
 # Where nothing is forgotten, what was derived before can still be caught up.
@@ -173,6 +184,10 @@ CORRECTED_RECORDS = """
     WHERE -1 - c.id IN (SELECT value FROM json_each(?))
 """
 DROP_CORRECTIONS = "DELETE FROM corrections WHERE record = ? RETURNING id"
+QUESTIONS = "SELECT query, vector, record, kind, value FROM questions ORDER BY id"
+COUNT_QUESTIONS = "SELECT count(*) FROM questions"
+FORGET_QUESTIONS = "DELETE FROM questions"
+ADD_QUESTION = "INSERT INTO questions (query, vector, record, kind, value) VALUES (?, ?, ?, ?, ?)"
 KEEP_PROJECTION = """
     INSERT INTO projections (width, query, key, trial_query, trial_key, newest, report)
     VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id
