@@ -613,15 +613,13 @@ def test_a_near_miss_is_less_sure_and_named() -> None:
 
 def test_what_comes_first_after_a_contradiction_is_looked_at_too() -> None:
     """Another year is unlikely then, and the record of another city must not slip through."""
-    records = {
-        f"Who {thing} in {city} in {year}?": f"{thing} {city} {year}"
-        for thing in ("won the race", "hosted the games", "paid for the bridge")
-        for city in ("Paris", "Rome", "Berlin", "Madrid", "Vienna", "Lisbon", "Oslo", "Prague")
-        for year in (1999, 2007)
-    }
-    db = Database(records, encoder="hashing", lexicon=None)
-    for city in ("Rome", "Oslo"):
-        answer = db.attend(f"who has hosted the games in {city}, 2008")
+    cities = ("Paris", "Rome", "Berlin", "Madrid", "Vienna", "Lisbon", "Oslo", "Prague")
+    things = ("won the race", "hosted the games", "paid for the bridge")
+    records = {f"Who {thing} in {city} in 1999?": f"{thing} {city}" for thing in things
+               for city in cities}  # fmt: skip
+    db = Database(records, lexicon=None)
+    for city in ("Paris", "Oslo"):
+        answer = db.attend(f"who has won the race in {city}, 2008")
         assert answer.candidates[0].warnings, answer.candidates[0]
 
 
