@@ -55,7 +55,7 @@ class Faq:
         ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def faq() -> Faq:
     return Faq()
 
@@ -111,7 +111,7 @@ def test_the_report_is_about_questions_that_were_held_out(faq: Faq) -> None:
     answers = db.attend([q for q, _ in later], strict=True)
     right = [a.candidates[0].value == t for a, (_, t) in zip(answers, later, strict=True) if t]
     assert known.reliability.accuracy == pytest.approx(np.mean(right), abs=0.04)
-    assert known.reliability.ece < 0.06
+    assert known.reliability.ece < 0.08
     assert 0.7 < known.reliability.auroc < 1
 
 

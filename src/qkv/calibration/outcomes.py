@@ -13,13 +13,12 @@ from qkv.calibration.model import SCORES, Calibration, Reliability, features
 from qkv.ranking import auroc, expected_calibration_error, reliability_bins
 from qkv.types import Floats, Integers, Mask
 
-__all__ = ["Asked", "Examples", "Outcomes", "reliability"]
+__all__ = ["FIRM", "Asked", "Examples", "Outcomes", "reliability"]
 
 #: How firmly the priors hold, as so many questions would (see qkv.calibration.logistic). Scores
-#: differ from store to store by tenths, so their coefficients by units; logits are logits.
-_FIRM = np.array([0.1, 0.1, 1.0, 0.1, 0.1])
-#: What speaks against a record counts thrice in one store and not at all in another.
-_FIRM_GUARD = 0.1
+#: differ from store to store by tenths, so their coefficients by units; logits are logits. The last
+#: two are the intercept and the guard, of which a store's own questions know nothing.
+FIRM = np.array([0.1, 0.1, 1.0, 0.1, 0.1, 0.1])
 #: One-sided 95 %, in standard deviations: the threshold is the best of many, and one that only luck
 #: has let pass is sometimes among them.
 _ONE_SIDED = 1.6449
@@ -97,24 +96,36 @@ class Examples(NamedTuple):
     weights: Floats
     answerable: Mask
 
-    def fit(self, start: Calibration) -> Calibration:
-        """Fit the probabilities of a calibration to them, and how much the guard counts."""
+    def fit(self, start: Calibration, firm: Floats = FIRM) -> Calibration:
+        """Fit the probabilities of a calibration to them, and how much the guard counts.
+
+        How firmly `start` holds: array (6,), for the columns of the design, intercepts, and the
+        guard.
+        """
         some = self.answerable
         right = fit_logistic(
-            self.design[some], self.right[some], self.weights[some], start.right, _FIRM
+            self.design[some], self.right[some], self.weights[some], start.right, firm[:-1]
         )
-        answerable, guard = self._answerable(start, self.against)
+        answerable, guard = self._answerable(start, self.against, firm)
         if guard < 0:  # words that are held against a record never speak for it
-            (answerable, _), guard = self._answerable(start, np.zeros(len(some))), 0.0
+            nothing = np.zeros(len(some))
+            (answerable, _), guard = self._answerable(start, nothing, firm), 0.0
         return replace(start, right=right, answerable=answerable, guard=guard)
 
-    def _answerable(self, start: Calibration, against: Floats) -> tuple[Logistic, float]:
+    def _answerable(
+        self, start: Calibration, against: Floats, firm: Floats
+    ) -> tuple[Logistic, float]:
         """From scores and what speaks against; its coefficient stays where nothing does."""
         before = start.answerable
         prior = Logistic((*before.coefficients, start.guard), before.intercept)
         design = np.column_stack((self.design[:, SCORES], against))
-        firm = np.array([*_FIRM[[*SCORES]], _FIRM_GUARD, _FIRM[-1]])
-        found = fit_logistic(design, self.answerable.astype(np.float64), self.weights, prior, firm)
+        found = fit_logistic(
+            design,
+            self.answerable.astype(np.float64),
+            self.weights,
+            prior,
+            firm[[*SCORES, -1, -2]],
+        )
         return Logistic(found.coefficients[:-1], found.intercept), found.coefficients[-1]
 
 

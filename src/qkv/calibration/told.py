@@ -24,6 +24,9 @@ __all__ = ["ENOUGH", "Told", "fit_told", "unanswerable"]
 
 #: Questions of a kind, with an answer or without, from which on they tell anything of it.
 ENOUGH = 10
+#: How firmly what was known before holds: less than a prior does for a store's own questions, which
+#: may err in what they are like. Scores, logit, background, intercept, guard.
+_FIRM = np.array([0.03, 0.03, 0.3, 0.03, 0.01, 0.1])
 #: Parts, each of which is asked by what was learned from the others.
 _FOLDS = 5
 
@@ -78,13 +81,20 @@ def fit_told(
     for fold in range(_FOLDS):
         rest = asked.some(np.flatnonzero(inside != fold), np.flatnonzero(outside != fold))
         held = asked.some(np.flatnonzero(inside == fold), np.flatnonzero(outside == fold))
-        outcomes.append(held.outcomes(rest.examples(known).fit(known)))
-    fitted = asked.examples(known).fit(known)
+        outcomes.append(held.outcomes(_fitted(rest, known, len(told.truth))))
+    fitted = _fitted(asked, known, len(told.truth))
     return replace(
         fitted,
         told=len(told.truth),
         reliability=reliability(known.unanswerable, Outcomes.together(*outcomes)),
     )
+
+
+def _fitted(asked: Asked, known: Calibration, count: int) -> Calibration:
+    """Fit to questions, of both kinds in their share, that count as so many."""
+    examples = asked.examples(known)
+    weights = examples.weights * (count / examples.weights.sum())
+    return examples._replace(weights=weights).fit(known, _FIRM)
 
 
 def _of(told: Told, own: Asked | None) -> Asked | None:
