@@ -39,6 +39,10 @@ from qkv.ranking import auroc, expected_calibration_error
 ENCODERS = ("glove+use", "use", "transformer")
 BUDGETS = (0.01, 0.05, 0.10)
 CS = (1.0, 10.0)
+#: Share of the test questions that are out of scope.
+OUT = 1000 / 5500
+#: Other draws of ten records each.
+DRAWS = 8
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,7 @@ def main() -> None:
                 print(scope.rows[-1], flush=True)
             budgets.rows.append([name, stored, *cells])
             print(budgets.rows[-1], flush=True)
+    lots, given = _lots(), _given_validation(asked)
     bank = Table(
         "Banking77",
         "Accuracy and ECE on the 3,080 test questions, all of them in scope, with the assumed "
@@ -116,7 +121,86 @@ def main() -> None:
             bank.rows.append(_banking(name, count, options.validation))
             print(bank.rows[-1], flush=True)
     if not options.no_write and not options.validation:
-        write("intents", "Intents: confidence and nothing here", [scope, budgets, bank])
+        write(
+            "intents", "Intents: confidence and nothing here", [scope, budgets, lots, given, bank]
+        )
+
+
+def _lots() -> Table:
+    """How budgets come out for other draws of the stored questions."""
+    table = Table(
+        "The same: other stores",
+        f"{DRAWS} other draws of 10 records of each intent. Mean and largest share of wrong "
+        "answers among those given, and mean share of the questions in scope that get one. "
+        "Validation: 3,000 questions in scope and 200 out of it, which count as many as in the "
+        "test split.",
+        ["encoder", "asked", *(f"≤ {b:.0%} wrong: mean, largest, answered" for b in BUDGETS)],
+        [],
+    )
+    spare = clinc("oos_val").texts + clinc("oos_train").texts
+    splits = {"validation": (clinc("val"), spare), "test": (clinc("test"), clinc("oos_test").texts)}
+    for name in ENCODERS:
+        kept: dict[str, list[np.ndarray]] = {split: [] for split in splits}
+        for draw in range(1, DRAWS + 1):
+            db = _store(name, _some(clinc("train"), 10, draw))
+            db.calibrate()
+            for split, (inside, outside) in splits.items():
+                told = _told(db.attend(inside.texts), inside.labels, db.attend(outside))
+                kept[split].append(_realised(db, told))
+        for split, found in kept.items():
+            mean, most = np.mean(found, axis=0), np.max(found, axis=0)
+            cells = [
+                f"{a:.3f}, {b:.3f}, {c:.1%}"
+                for (a, c), (b, _) in zip(mean.tolist(), most.tolist(), strict=True)
+            ]
+            table.rows.append([name, split, *cells])
+            print(table.rows[-1], flush=True)
+    return table
+
+
+def _realised(db: Database, told: Told) -> np.ndarray:
+    """For each budget the share of wrong answers, and of questions in scope that get one."""
+    weight = OUT / (1 - OUT) * len(told.inside) / len(told.outside)
+    found = []
+    for budget in BUDGETS:
+        least = db.calibration.threshold(budget)
+        given = (told.inside >= least) & (told.inside >= told.none_inside)
+        vain = ((told.outside >= least) & (told.outside >= told.none_outside)).sum() * weight
+        wrong = given[told.right == 0].sum() + vain
+        found.append((wrong / max(given.sum() + vain, 1e-9), given.mean()))
+    return np.array(found)
+
+
+def _given_validation(asked: str) -> Table:
+    """What it is worth to give a store questions as they are asked."""
+    table = Table(
+        "The same: given questions",
+        f"`calibrate(questions=…)`: of the validation split{'' if asked == 'test' else ', half'}, "
+        "2,000 in scope and 200 out of it, taken to be as many as are asked. Measures and budgets "
+        "as above.",
+        ["encoder", "stored", "accuracy", "AUROC", "ECE",
+         *(f"≤ {b:.0%} wrong: realised, answered" for b in BUDGETS)],
+        [],
+    )  # fmt: skip
+    val, rng = clinc("val"), np.random.default_rng(SEED)
+    order = rng.permutation(len(val.texts))
+    inside, outside = _rows(val, order[:2000]), clinc("oos_val").texts + clinc("oos_train").texts
+    test, beyond = clinc("test"), clinc("oos_test").texts
+    if asked != "test":
+        inside, test = _rows(val, order[:1500]), _rows(val, order[1500:])
+        outside, beyond = outside[::2], outside[1::2]
+    questions = [*zip(inside.texts, inside.labels, strict=True), *((q, None) for q in outside)]
+    for name in ENCODERS:
+        for per in (None, 10):
+            db = _store(name, _some(clinc("train"), per))
+            db.calibrate(questions=questions, unanswerable=OUT)
+            told = _told(db.attend(test.texts), test.labels, db.attend(beyond))
+            cells = [f"{wrong:.3f}, {answered:.1%}" for wrong, answered in _realised(db, told)]
+            stored = "all (100 each)" if per is None else f"{per} each"
+            right = float(told.right.mean())
+            table.rows.append([name, stored, right, told.auroc, told.ece, *cells])
+            print(table.rows[-1], flush=True)
+    return table
 
 
 def _clinc(
@@ -241,11 +325,11 @@ def _unit(name: str, texts: list[str]) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
 
-def _some(split: Split, per: int | None) -> Split:
+def _some(split: Split, per: int | None, seed: int = SEED) -> Split:
     """So many of each label, by a fixed seed."""
     if per is None:
         return split
-    rng = np.random.default_rng(SEED)
+    rng = np.random.default_rng(seed)
     labels = np.array(split.labels)
     chosen = [rng.permutation(np.flatnonzero(labels == one))[:per] for one in np.unique(labels)]
     return _rows(split, np.sort(np.concatenate(chosen)))

@@ -17,7 +17,7 @@ from matplotlib.text import Annotation
 
 import qkv
 from qkv import errors, plots
-from qkv.calibration import Reliability
+from qkv.calibration import Reliability, prior
 from qkv.demo import CAPITALS, RECORDS
 from qkv.plots.coordinates import Method, coordinates, pca
 from qkv.plots.lettering import lettering, one_line
@@ -340,6 +340,13 @@ def test_a_calibration_says_how_much_was_asked(colours):
     asked = f"{calibration.questions} of its own records asked for"
     assert any(asked in text for text in said)
     assert not any(asked in text for text in texts(plots.reliability(calibration.reliability)))
+
+
+def test_it_says_that_questions_were_given():
+    known = replace(prior(9), told=1200, reliability=KNOWN)
+    assert any(
+        "1,200 questions that it was given" in text for text in texts(plots.reliability(known))
+    )
 
 
 def test_a_store_that_was_not_asked_has_no_reliability(sentences):

@@ -285,6 +285,26 @@ def test_too_few_are_refused_and_change_nothing(faq: Faq, tmp_path: Path) -> Non
     assert db.calibrate() == before
 
 
+def test_an_empty_store_and_keys_for_questions() -> None:
+    db = Database(encoder="hashing", lexicon=None)
+    with pytest.raises(InputError, match="empty store"):
+        db.calibrate(questions=[("a kitten", "cat")])
+    db["cat"] = "animal"
+    with pytest.raises(InputError, match="0 by none; 1 more are its keys, or were corrected"):
+        db.calibrate(questions=[("cat", "animal")])
+
+
+@pytest.mark.parametrize("value", [7.5, {"n": [1]}, np.array([1.0, 2.0], dtype=np.float32)])
+def test_values_of_every_kind_are_answers(value: object) -> None:
+    """By the key of their record, and by what they are."""
+    db = Database({f"item {i}": i for i in range(20)}, encoder="hashing", lexicon=None)
+    db["item 20"] = value
+    asked = [(f"the item 20, {i}", value) for i in range(10)]
+    none = [(f"weather {i}", None) for i in range(10)]
+    named = [(q, "item 20") for q, _ in asked]
+    assert db.calibrate(questions=asked + none) == db.calibrate(questions=named + none)
+
+
 @pytest.mark.parametrize(
     ("questions", "said"),
     [

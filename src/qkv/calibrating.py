@@ -139,7 +139,7 @@ class Calibrating:
         share = share if unanswerable is None else unanswerable
         calibration = self._fitted(snapshot, share, asked)
         if given and not calibration.told:
-            raise too_few(self._telling.truth(snapshot, asked))
+            raise too_few(self._telling.truth(snapshot, asked), len(given) - len(asked))
         self._share = share
         self._take(calibration, snapshot)
         saved = self._saved(calibration, snapshot.version)

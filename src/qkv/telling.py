@@ -41,6 +41,8 @@ class Telling:
         """Checked questions and their answers, None for none, as the file keeps them."""
         if not questions:
             return []
+        if not len(self._tables):
+            raise InputError("an empty store has no answers; put records in it first: db[key] = …")
         vectors = self._space.queries([q for q, _ in questions])
         return [
             Question(
@@ -99,12 +101,13 @@ class Telling:
         return told.Told(self.truth(snapshot, asked), evidence)
 
 
-def too_few(truth: Integers) -> InputError:
+def too_few(truth: Integers, exact: int) -> InputError:
     """What is wrong with questions that say nothing of one kind, or of both."""
     answered = int((truth >= 0).sum())
+    aside = f"; {exact} more are its keys, or were corrected, which says nothing" if exact else ""
     return InputError(
         f"of the questions, {answered} are answered by a value of this store, and "
-        f"{len(truth) - answered} by none; give {told.ENOUGH} of both at least: "
+        f"{len(truth) - answered} by none{aside}; give {told.ENOUGH} of both at least: "
         "db.calibrate(questions=[(question, answer), …, (question, None), …]), where None says "
         "that nothing in the store is the answer. A store in which records share values makes "
         "questions of the other kind itself"

@@ -76,7 +76,8 @@ def reliability(
         raise InputError(
             "there is no reliability to draw: this calibration was not made of questions. A store "
             f"asks itself once it has {FEWEST} records that share their value with another, and "
-            "two such values; then: plots.reliability(db.calibrate())"
+            "two such values, or questions that it is given: db.calibrate(questions=…); then: "
+            "plots.reliability(db.calibrate())"
         )
     diagram, curve = panels(ax, 11, 4.6)
     _draw_diagram(diagram, known, _asked(calibration))
@@ -87,6 +88,8 @@ def reliability(
 def _asked(calibration: Calibration | Reliability) -> str:
     if isinstance(calibration, Reliability):
         return ""
+    if calibration.told:
+        return f"\n{calibration.told:,} questions that it was given"
     return f"\n{calibration.questions:,} of its own records asked for"
 
 
