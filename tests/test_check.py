@@ -386,5 +386,10 @@ def test_questions_that_say_nothing_are_refused(rows, said):
     assert report(store)["told"] == 0
 
 
+def test_questions_are_given_or_forgotten():
+    file = write_questions("asked.csv", ASKED)
+    assert "leave --forget out" in complaint("check", make(YEARS), "--questions", file, "--forget")
+
+
 def test_a_file_of_questions_that_is_not_there():
     assert "asked.csv" in complaint("check", make(YEARS), "--questions", "asked.csv")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from qkv import Database, Origin
 from qkv.calibration import UNANSWERABLE, Calibration, prior
 from qkv.calibration.evidence import Evidence
-from qkv.calibration.outcomes import Asked
+from qkv.calibration.outcomes import Labelled
 from qkv.calibration.told import ENOUGH, Told, fit_told, unanswerable
 from qkv.errors import InputError
 
@@ -263,6 +263,26 @@ def test_the_share_that_was_seen_holds_until_they_are_forgotten(faq: Faq) -> Non
     assert db.calibrate(questions=[]).unanswerable == UNANSWERABLE
 
 
+def test_a_share_that_was_said_is_not_taken_for_the_usual_one(faq: Faq, tmp_path: Path) -> None:
+    path = tmp_path / "s.qkv"
+    with faq.database(path=path) as db:
+        db.calibrate(questions=faq.questions(100), unanswerable=UNANSWERABLE)
+    with Database(path=path, encoder=None, lexicon=None) as db:
+        assert db.calibrate().unanswerable == UNANSWERABLE
+
+
+def test_a_kind_of_answer_that_nobody_knows_is_no_answer(faq: Faq, tmp_path: Path) -> None:
+    path = tmp_path / "s.qkv"
+    with faq.database(path=path) as db:
+        before = db.calibrate(questions=faq.questions(100))
+    file = sqlite3.connect(path)
+    file.execute("UPDATE questions SET kind = 'colour' WHERE kind IS NOT NULL AND id % 2")
+    file.commit()
+    file.close()
+    with Database(path=path, encoder=None, lexicon=None) as db:
+        assert db.calibrate().unanswerable > before.unanswerable
+
+
 def test_it_is_part_of_what_is_saved(faq: Faq) -> None:
     known = faq.database().calibrate(questions=faq.questions(100))
     assert Calibration.from_json(known.to_json()) == known
@@ -379,7 +399,7 @@ def test_a_guard_that_speaks_for_nothing_is_not_turned_around() -> None:
     inside, outside = evidence(rng, 40, 0.6), evidence(rng, 40, 0.6)
     inside.contradiction[:] = -2  # type: ignore[index]
     outside.contradiction[:] = 0  # type: ignore[index]
-    asked = Asked(inside.values[:, 0], inside, outside)
+    asked = Labelled(inside.values[:, 0], inside, outside)
     start = prior(100)
     fitted = asked.examples(start).fit(start)
     assert fitted.guard == 0
@@ -391,5 +411,5 @@ def test_without_words_against_anything_the_guard_stays_as_it_is() -> None:
     for one in plain:
         one.contradiction[:] = 0  # type: ignore[index]
     start = prior(100)
-    asked = Asked(plain[0].values[:, 0], *plain)
+    asked = Labelled(plain[0].values[:, 0], *plain)
     assert asked.examples(start).fit(start).guard == pytest.approx(1)

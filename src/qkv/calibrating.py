@@ -301,9 +301,9 @@ class Calibrating:
 
 
 def _share(saved: dict[str, Any]) -> float | None:
-    """Share of unanswerable questions that somebody said; earlier files tell it by its value."""
+    """Share of unanswerable questions that somebody said."""
     said = saved.get("share")
-    if "share" not in saved:
+    if "share" not in saved:  # by format 4, where it is known by not being the usual one
         said = json.loads(saved["calibration"])["unanswerable"]
-    share = UNANSWERABLE if said is None else float(said)
-    return share if 0 < share < 1 and share != UNANSWERABLE else None
+        said = None if said == UNANSWERABLE else said
+    return float(said) if said is not None and 0 < float(said) < 1 else None

@@ -17,6 +17,8 @@ from qkv.values import Kind
 
 __all__ = ["Telling", "too_few"]
 
+#: What an answer may be; a file may name others, which no value of this store is.
+_KINDS = frozenset(Kind)
 #: Questions that are asked, at most.
 _ASKED = 2_000
 
@@ -76,7 +78,7 @@ class Telling:
         groups, counts = snapshot.group_ids(), snapshot.counts
         truth = np.full(len(asked), -1, dtype=np.int64)
         for i, question in enumerate(asked):
-            if question.kind is None or question.value is None:
+            if question.kind is None or question.kind not in _KINDS or question.value is None:
                 continue
             record = None if question.record is None else self._tables.one(ID, question.record)
             if record is not None:

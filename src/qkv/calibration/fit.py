@@ -74,7 +74,7 @@ def calibrate(
     fitted, questions = _by_itself(store, records, unanswerable, rng)
     if told is None:
         return fitted
-    return fit_told(told(fitted), fitted, None if questions is None else questions.asked, rng)
+    return fit_told(told(fitted), fitted, None if questions is None else questions.labelled, rng)
 
 
 def _by_itself(
@@ -158,7 +158,7 @@ def _held_out(questions: Questions, fitted: Calibration, rng: np.random.Generato
     outcomes = []
     for held, rest in ((one, other), (other, one)):
         half = fit(rest, fitted.level, records=fitted.records, unanswerable=fitted.unanswerable)
-        outcomes.append(held.asked.outcomes(half))
+        outcomes.append(held.labelled.outcomes(half))
     return reliability(fitted.unanswerable, Outcomes.together(*outcomes))
 
 
@@ -167,7 +167,7 @@ def fit(questions: Questions, level: Level, *, records: int, unanswerable: float
     start = prior(records, unanswerable)
     heads = _fit_heads(questions.choices, level)
     shaped = replace(start, heads=heads, questions=len(questions.truth), level=level)
-    return questions.asked.examples(shaped).fit(shaped)
+    return questions.labelled.examples(shaped).fit(shaped)
 
 
 def _fit_heads(choices: Choices, level: Level) -> tuple[float, float]:

@@ -21,7 +21,7 @@ from qkv.attention import product
 from qkv.background import go_on
 from qkv.calibration.evidence import NEAR, Evidence, gather
 from qkv.calibration.heads import Heads, Scales, weigh
-from qkv.calibration.outcomes import Asked
+from qkv.calibration.outcomes import Labelled
 from qkv.indexes import Index
 from qkv.prototypes import all_sums
 from qkv.ranking import improve
@@ -125,9 +125,9 @@ class Questions:
     among: Integers
 
     @property
-    def asked(self) -> Asked:
+    def labelled(self) -> Labelled:
         """What they found, without the choices."""
-        return Asked(self.truth, self.answerable, self.unanswerable)
+        return Labelled(self.truth, self.answerable, self.unanswerable)
 
     def halves(self, rng: np.random.Generator) -> tuple[Questions, Questions]:
         """Cut in two at random."""

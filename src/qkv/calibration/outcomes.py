@@ -13,7 +13,7 @@ from qkv.calibration.model import SCORES, Calibration, Reliability, features
 from qkv.ranking import auroc, expected_calibration_error, reliability_bins
 from qkv.types import Floats, Integers, Mask
 
-__all__ = ["FIRM", "Asked", "Examples", "Outcomes", "reliability"]
+__all__ = ["FIRM", "Examples", "Labelled", "Outcomes", "reliability"]
 
 #: How firmly the priors hold, as so many questions would (see qkv.calibration.logistic). Scores
 #: differ from store to store by tenths, so their coefficients by units; logits are logits. The last
@@ -28,8 +28,8 @@ _POINTS = 200
 _TOLD = 10
 
 
-class Asked(NamedTuple):
-    """Questions whose answers are known, and what they found.
+class Labelled(NamedTuple):
+    """Labelled questions, whose answers are known, and what they found.
 
     Attributes
     ----------
@@ -45,9 +45,9 @@ class Asked(NamedTuple):
     answerable: Evidence
     unanswerable: Evidence
 
-    def some(self, inside: Integers, outside: Integers) -> Asked:
+    def some(self, inside: Integers, outside: Integers) -> Labelled:
         """Some that have an answer, and some that have none."""
-        return Asked(
+        return Labelled(
             self.truth[inside], self.answerable.some(inside), self.unanswerable.some(outside)
         )
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from qkv.calibration.evidence import Evidence
 from qkv.calibration.model import Calibration
-from qkv.calibration.outcomes import Asked, Outcomes, reliability
+from qkv.calibration.outcomes import Labelled, Outcomes, reliability
 from qkv.types import Integers
 
 __all__ = ["ENOUGH", "Told", "fit_told", "unanswerable"]
@@ -53,7 +53,7 @@ def unanswerable(truth: Integers) -> float | None:
 
 
 def fit_told(
-    told: Told, known: Calibration, own: Asked | None, rng: np.random.Generator
+    told: Told, known: Calibration, own: Labelled | None, rng: np.random.Generator
 ) -> Calibration:
     """Fit probabilities to questions that were given.
 
@@ -63,7 +63,7 @@ def fit_told(
     known : Calibration
         By the store's own records, or the prior: what holds without them, and the less so the more
         there are.
-    own : Asked or None
+    own : Labelled or None
         The store's own questions. Of a kind, with an answer or without, that is given fewer than
         ten times, these are gone by.
     rng : numpy.random.Generator
@@ -90,20 +90,23 @@ def fit_told(
     )
 
 
-def _fitted(asked: Asked, known: Calibration, count: int) -> Calibration:
-    """Fit to questions, of both kinds in their share, that count as so many."""
+def _fitted(asked: Labelled, known: Calibration, count: int) -> Calibration:
+    """Fit to questions, of both kinds in their share, that count as so many.
+
+    What is learned from four parts stands for what is learned from all five, and weighs as much.
+    """
     examples = asked.examples(known)
     weights = examples.weights * (count / examples.weights.sum())
     return examples._replace(weights=weights).fit(known, _FIRM)
 
 
-def _of(told: Told, own: Asked | None) -> Asked | None:
+def _of(told: Told, own: Labelled | None) -> Labelled | None:
     """Questions of both kinds; None where there are too few."""
     inside, outside = np.flatnonzero(told.truth >= 0), np.flatnonzero(told.truth < 0)
     few = len(inside) < ENOUGH, len(outside) < ENOUGH
     if all(few) or (any(few) and own is None):
         return None
-    given = Asked(told.truth[inside], told.evidence.some(inside), told.evidence.some(outside))
+    given = Labelled(told.truth[inside], told.evidence.some(inside), told.evidence.some(outside))
     if own is None or not any(few):
         return given
     if few[0]:

@@ -118,6 +118,8 @@ def check(
         check_share(unanswerable, "--unanswerable")
     if picture is not None:
         check_output(picture, force=force)
+    if forget and questions is not None:
+        raise InputError("--questions takes the place of those before; leave --forget out")
     given: list[tuple[str, Any]] | None = [] if forget else None
     if questions is not None:
         given = [

@@ -1,101 +1,33 @@
-"""Lessons: what a store is told, and what it learns from that and from its own records.
-
-A correction is kept in the file and acts at once: the question is a key from then on, which the
-dict does not show, and its answer that key's value; what was named as wrong is not answered to it
-again. Learning makes examples of corrections, of pairs and of repeated values, trains on most of
-them, asks the rest, and keeps what it learned only if that was for the better.
-"""
+"""What one store was told, and learned."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from qkv.encoders import Progress
 from qkv.errors import InputError
-from qkv.learning import (
-    FOLDS,
-    MANY,
-    Examples,
-    Learning,
-    Settings,
-    held_out,
-    report,
-    train,
-    try_out,
-)
+from qkv.learning import FOLDS, Examples, Learning, Settings, held_out, report, train, try_out
+from qkv.lessons.course import MOST_KEYS, Course, Rounds
+from qkv.lessons.examples import Pair, Texts, from_pairs, together
 from qkv.projection import IDENTITY, Projection
 from qkv.reader import Reader
 from qkv.snapshot import Snapshot
-from qkv.space import Query, Space, check_query
+from qkv.space import Query, Space
 from qkv.tables import ID, Correction, SavedProjection, Tables
-from qkv.types import Floats, Integers, Mask, Metric, Value
+from qkv.types import Floats, Integers, Metric, Value
 from qkv.values import Kind, to_stored
 
-__all__ = ["Lessons", "Pair"]
+__all__ = ["Lessons"]
 
-Pair = tuple[Query, Query]
-
-#: Keys that questions are asked among, at most.
-_KEYS = 20_000
 #: Questions below which nothing can be learned and checked.
 _FEWEST = 5
-#: Questions from which on a fifth more teaches nothing (CLINC150's validation split: nearest key
-#: +1.0 points of 1,500 and 4,500 questions, +0.2 of 15,000).
-_ENOUGH = 5_000
 #: Records that hold a wrong value, of which so many near the question are learned from.
 _WRONG = 3
-
-
-class _Course(NamedTuple):
-    """Which questions what is kept is learned from.
-
-    The gate learns from four in five. Where there are many questions, the fifth adds nothing.
-    Where there are few it does, and all are learned from again; the store is still calibrated by
-    what had not seen its own records that were held out.
-
-    Attributes
-    ----------
-    spared : array (m,), bool
-        The store's own records that are held out: they say how sure it may be.
-    spares : bool
-        Whether there are any, or there were when it learned before.
-    again : bool
-        Whether all questions are learned from.
-    in_turns : bool
-        Whether each part is held out in turn.
-    """
-
-    spared: Mask
-    spares: bool
-    again: bool
-    in_turns: bool
-
-    @classmethod
-    def of(cls, examples: Examples, keys: int, space: Space) -> _Course:
-        spared = ~examples.told & (examples.fold == 0)
-        told = bool((examples.told & (examples.fold == 0)).any())
-        few = len(examples) <= _ENOUGH and keys <= _KEYS
-        in_turns = len(examples) < MANY
-        spares = bool(spared.any()) or space.trial is not space.projection
-        return cls(spared, spares, few or told or in_turns, in_turns)
-
-    @property
-    def rounds(self) -> int:
-        """Trainings, in all."""
-        return (FOLDS + self.spares if self.in_turns else 1) + self.again
-
-
-class _Told(NamedTuple):
-    """Questions with their answers, as rows of keys."""
-
-    queries: Floats
-    right: Integers
-    wrong: list[tuple[int, int]]
 
 
 class Lessons:
@@ -176,8 +108,8 @@ class Lessons:
                 f"ask: give {_FEWEST} pairs or corrections at least, or records that share values"
             )
             return Learning(False, why, {}, 0, keys)
-        course = _Course.of(examples, len(snapshot.index), self._space)
-        done = _Rounds(progress, course.rounds)
+        course = Course.of(examples, len(snapshot.index), self._space)
+        done = Rounds(progress, course.rounds)
 
         def learned(some: Examples, start: Projection) -> Projection:
             return train(
@@ -266,11 +198,11 @@ class Lessons:
     ) -> Examples:
         rng = np.random.default_rng(0)
         rows = snapshot.index.live(np.arange(len(snapshot.index)))
-        texts = _Texts(self._space, self._tables, snapshot)
+        texts = Texts(self._space, self._tables, snapshot)
         told = texts.told(pairs, negatives) if pairs is not None else None
         needed = texts.rows if told is not None else np.zeros(0, dtype=np.int64)
-        if len(rows) > _KEYS:
-            chosen = rng.choice(rows, _KEYS, replace=False)
+        if len(rows) > MOST_KEYS:
+            chosen = rng.choice(rows, MOST_KEYS, replace=False)
             rows = np.union1d(np.union1d(chosen, needed), _corrected(snapshot, rows))
         keys = np.vstack((snapshot.index.vectors(rows), texts.vectors))
         groups = snapshot.group_ids()[rows]
@@ -279,8 +211,8 @@ class Lessons:
         alike = self._space.same_kind and (told is None or told.queries.shape[1] == keys.shape[1])
         parts = [self._own(snapshot, rows, keys, held)] if alike else []
         if told is not None:
-            parts.append(_from_pairs(told, rows, keys, held, rng))
-        return _together(parts, keys, held)
+            parts.append(from_pairs(told, rows, keys, held, rng))
+        return together(parts, keys, held)
 
     def _own(self, snapshot: Snapshot, rows: Integers, keys: Floats, held: Integers) -> Examples:
         """The store's own records, corrections among them, of values that repeat."""
@@ -324,135 +256,5 @@ class Lessons:
         return np.array(found, dtype=np.int64).reshape(-1, 2)
 
 
-class _Texts:
-    """Queries and keys that a caller names: keys of records, or texts and vectors of their own."""
-
-    def __init__(self, space: Space, tables: Tables, snapshot: Snapshot) -> None:
-        self._space = space
-        self._tables = tables
-        self._snapshot = snapshot
-        self._own: list[Query] = []
-        self._rows: set[int] = set()
-        self.vectors = np.zeros((0, space.dimension), dtype=np.float32)
-
-    @property
-    def rows(self) -> Integers:
-        """Rows of records that were named."""
-        return np.array(sorted(self._rows), dtype=np.int64)
-
-    def told(self, pairs: Sequence[Pair], negatives: Sequence[Sequence[Query]] | None) -> _Told:
-        """Look pairs up; keys that are no records are counted from −1 down."""
-        if not pairs:
-            raise InputError("there are no pairs to learn from; give some: [(query, key), …]")
-        if negatives is not None and len(negatives) != len(pairs):
-            raise InputError(
-                f"{len(pairs)} pairs came with {len(negatives)} lists of negatives; give one list "
-                "for each pair, [] for none"
-            )
-        queries = [check_query(query) for query, _ in pairs]
-        right = [self._place(key) for _, key in pairs]
-        wrong = [
-            (i, self._place(key)) for i, some in enumerate(negatives or ()) for key in _listed(some)
-        ]
-        if self._own:
-            self.vectors = self._encoded()
-        known = self._space.queries(queries, of_any_length=not self._space.learned)
-        return _Told(known, np.array(right, dtype=np.int64), wrong)
-
-    def _place(self, key: Query) -> int:
-        checked = check_query(key)
-        record = self._tables.one(ID, checked) if isinstance(checked, str) else None
-        if record is not None:
-            rows = self._snapshot.rows(np.array(record))
-            if len(rows):
-                self._rows.add(int(rows[0]))
-                return int(rows[0])
-        self._own.append(checked)
-        return -len(self._own)
-
-    def _encoded(self) -> Floats:
-        texts = [one for one in self._own if isinstance(one, str)]
-        encoded = iter(self._space.vectors(texts) if texts else ())
-        size = self._space.dimension
-        rows = [next(encoded) if isinstance(one, str) else np.asarray(one) for one in self._own]
-        for row in rows:
-            if len(row) != size:
-                raise InputError(
-                    f"a key of {len(row)} dimensions is no key of this store, whose keys have "
-                    f"{size}; name a record by its key"
-                )
-        return np.array(rows, dtype=np.float32)
-
-
-def _listed(some: Query | Sequence[Query]) -> list[Query]:
-    return [some] if isinstance(some, str) else list(some)
-
-
 def _corrected(snapshot: Snapshot, rows: Integers) -> Integers:
     return rows[snapshot.records[rows] < 0]
-
-
-def _from_pairs(
-    told: _Told, rows: Integers, keys: Floats, held: Integers, rng: np.random.Generator
-) -> Examples:
-    """Examples of pairs; `rows` are the rows of the first keys."""
-
-    def column(place: int) -> int:
-        return int(np.searchsorted(rows, place)) if place >= 0 else len(rows) - 1 - place
-
-    right = np.array([column(place) for place in told.right.tolist()], dtype=np.int64)
-    wrong = [(i, column(place)) for i, place in told.wrong]
-    count = len(right)
-    return Examples(
-        told.queries,
-        keys,
-        held[right],
-        held,
-        np.full(count, -1),
-        right,
-        np.array(wrong, dtype=np.int64).reshape(-1, 2),
-        np.ones(count, dtype=bool),
-        rng.permutation(count) % FOLDS,
-    )
-
-
-def _together(parts: Iterable[Examples], keys: Floats, held: Integers) -> Examples:
-    """Examples of several kinds over the same keys."""
-    parts = [part for part in parts if len(part)]
-    if not parts:
-        none, blank = np.zeros(0, dtype=np.int64), np.zeros((0, keys.shape[1]), dtype=np.float32)
-        pairs = np.zeros((0, 2), dtype=np.int64)
-        return Examples(blank, keys, none, held, none, none, pairs, none.astype(bool), none)
-    starts = np.cumsum([0, *(len(part) for part in parts)])
-    shifted = [
-        np.column_stack((part.wrong[:, 0] + start, part.wrong[:, 1]))
-        for part, start in zip(parts, starts.tolist(), strict=False)
-    ]
-    return Examples(
-        np.vstack([part.queries for part in parts]),
-        keys,
-        np.concatenate([part.asked for part in parts]),
-        held,
-        np.concatenate([part.own for part in parts]),
-        np.concatenate([part.right for part in parts]),
-        np.vstack(shifted),
-        np.concatenate([part.told for part in parts]),
-        np.concatenate([part.fold for part in parts]),
-    )
-
-
-class _Rounds:
-    """Progress over several trainings, as one."""
-
-    def __init__(self, progress: Progress | None, rounds: int) -> None:
-        self._progress = progress
-        self._rounds = rounds
-        self._round = -1
-
-    def next(self) -> Progress | None:
-        """What the next training reports to."""
-        self._round = min(self._round + 1, self._rounds - 1)
-        before, report_to = self._round, self._progress
-        if report_to is None:
-            return None
-        return lambda done, total: report_to(before * total + done, self._rounds * total)
