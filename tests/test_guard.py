@@ -60,6 +60,8 @@ def kinds(query: str, key: str) -> list[str]:
         ("a harmless spider", "a harmful spider", "opposite"),
         # names
         ("Paris, Texas", "Paris, France", "name"),
+        ("weather in Paris, Texas", "Weather in Paris, France", "name"),
+        ("Weather in Paris, Texas", "Weather in Paris, France", "name"),
         ("the weather in Paris tomorrow", "the weather in Rome tomorrow", "name"),
         ("the weather in rome", "The weather in Paris", "name"),
         ("install it on macOS", "install it on Windows", "name"),

@@ -157,20 +157,19 @@ def _counted(
 
 def _names(text: str, tokens: list[Token], words: list[Word]) -> Collection[str]:
     """Keys of the words that a capital letter makes names."""
-    names = {
-        known.key
+    weighty = [
+        (known, known.inside or not _begins(text, start))
         for _, _, start, _, known in tokens
-        if known is not None
-        and known.capital
-        and known.weight
-        and (known.inside or not _begins(text, start))
-    }
+        if known is not None and known.weight
+    ]
+    names = {known.key for known, telling in weighty if known.capital and telling}
     if not names or (not text.isascii() and _HANGUL.search(text)):
         return ()
-    telling = [word.capital for word in words if word.weight]
-    if (len(telling) > 2 and all(telling)) or languages(words) & _CAPITAL_NOUNS:
-        return ()
-    return names
+    written = [known.capital for known, telling in weighty if telling]
+    title = len(written) > 2 and all(written)
+    spoken = languages(words)
+    # "In" is German, too: where a text may be English, capitals are believed.
+    return () if title or (spoken & _CAPITAL_NOUNS and "en" not in spoken) else names
 
 
 def _begins(text: str, start: int) -> bool:
