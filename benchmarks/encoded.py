@@ -12,8 +12,10 @@ import tempfile
 from pathlib import Path
 
 from qkv.encoders import (
+    DEFAULT,
     CachedEncoder,
     Encoder,
+    GatedEncoder,
     HeadsEncoder,
     TransformerEncoder,
     costly,
@@ -35,6 +37,8 @@ def remembering(name: str) -> Encoder:
     """
     if name == "transformer":
         return _cached(name, TransformerEncoder(threads=1))
+    if name == DEFAULT:
+        return GatedEncoder(use=remembering("use"), transformer=remembering("transformer"))
     encoder = resolve(name)
     if isinstance(encoder, HeadsEncoder):
         names = [part.partition(":")[0] for part in name.split("+")]

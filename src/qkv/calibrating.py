@@ -28,6 +28,7 @@ from qkv.calibration import (
     strangers,
     told,
 )
+from qkv.calibration.background import TEXTS
 from qkv.calibration.believing import Imagining
 from qkv.calibration.heads import Scales
 from qkv.errors import Closed, DiskFull, Locked, ReadOnlyFile
@@ -181,7 +182,7 @@ class Calibrating:
         if space.encoder is not None and space.same_kind:
             texts = strangers(space.encoder, space.dimension)
             if texts.shape[1] == space.dimension:
-                outside = projection.queries(texts)
+                outside = projection.queries(space.as_queries(TEXTS, texts))
         asking = self._asking(snapshot, projection)
         store = Store(
             snapshot.index,
@@ -209,11 +210,18 @@ class Calibrating:
         self, snapshot: Snapshot, projection: Projection
     ) -> Callable[[Integers], Floats] | None:
         """What prepares keys of rows as queries; None where they are queries as they stand."""
-        if projection.tied or not self._space.same_kind:
+        space = self._space
+        if not space.same_kind or (projection.tied and not space.weighs_queries):
             return None
-        if projection.key is None:
-            return lambda rows: projection.queries(snapshot.index.vectors(rows))
-        return lambda rows: projection.queries(self._stored(snapshot.records[rows]))
+
+        def asked(rows: Integers) -> Floats:
+            records = snapshot.records[rows]
+            keys = self._stored(records) if projection.key is not None else None
+            keys = snapshot.index.vectors(rows) if keys is None else keys
+            texts = self._tables.texts_of(records.tolist())
+            return projection.queries(space.as_queries(texts, keys))
+
+        return asked
 
     def _stored(self, records: Integers) -> Floats:
         """Vectors (m, d) of records as they are stored; zeros for one that is gone."""

@@ -331,7 +331,9 @@ def best_sentences(encoder: Encoder, query: str, texts: Sequence[str]) -> list[P
     distinct = list(dict.fromkeys(piece for own in chosen for piece in own))
     if not distinct:
         return [None for _ in texts]
-    asked = _capped(encode_queries(encoder, [query]))
+    asked = encode_queries(encoder, [query])
+    if not getattr(encoder, "weighs_queries", False):
+        asked = _capped(asked)
     cosines = product(_capped(encode_all(encoder, distinct)), asked[0])
     meaning = dict(zip(distinct, cosines.tolist(), strict=True))
     found: list[Passage | None] = []

@@ -57,12 +57,13 @@ class Projection:
 def projected(vectors: Floats, weights: Floats | None) -> Floats:
     """Turn vectors (n, d) by W (p, d), and keep their lengths; None is the identity.
 
-    A vector's length says how much of a text was understood, so it is no matter of direction.
+    A vector's length says how much of a text was understood, and how the heads of a query are
+    weighed, so it is no matter of direction.
     """
     if weights is None:
         return vectors
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
-    turned: Floats = unit(product(vectors, weights.T)) * np.minimum(lengths, 1)
+    turned: Floats = unit(product(vectors, weights.T)) * lengths
     return turned.astype(np.float32, copy=False)
 
 

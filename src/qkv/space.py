@@ -15,13 +15,12 @@ import numpy as np
 from qkv.attention import check_metric, prepare, unit
 from qkv.encoders import (
     BATCH,
-    DEFAULT,
     CachedEncoder,
     Encoder,
-    HeadsEncoder,
     Progress,
     check_text,
     costly,
+    default_name,
     encode_all,
     encode_queries,
     fingerprint,
@@ -72,7 +71,7 @@ class Space:
         settings = tables.settings()
         spec = encoder
         if encoder == "auto":
-            spec = settings.get("encoder", DEFAULT) or None
+            spec = settings["encoder"] or None if "encoder" in settings else default_name()
         self.encoder = None if spec is None else _resolve_saved(spec, tables.path)
         self._cached = _remembering(self.encoder, tables)
         mark = "" if self.encoder is None else fingerprint(self.encoder)
@@ -140,8 +139,8 @@ class Space:
 
     def heads(self) -> tuple[tuple[int, float], ...]:
         """Columns and weight of each of the encoder's heads; empty if it is a single one."""
-        encoder = self.encoder
-        return encoder.parts() if isinstance(encoder, HeadsEncoder) else ()
+        parts = getattr(self.encoder, "parts", None)
+        return () if parts is None else tuple(parts())
 
     def columns(self) -> tuple[int, ...]:
         """Columns of each of the encoder's heads; empty if it is a single one."""
@@ -272,7 +271,9 @@ class Space:
                     f"this store has no encoder for the query {texts[0]!r:.60}; ask with a vector "
                     f"of {self.dimension} numbers"
                 )
-            vectors = self._capped(encode_queries(self.encoder, texts))
+            vectors = encode_queries(self.encoder, texts)
+            if not self.weighs_queries:
+                vectors = self._capped(vectors)
             wanted = 0 if of_any_length else self.asked_dimension
             if wanted and vectors.shape[1] != wanted:
                 raise EncoderError(
@@ -289,6 +290,18 @@ class Space:
             for q in queries
         ]
         return np.array(rows, dtype=np.float32)
+
+    @property
+    def weighs_queries(self) -> bool:
+        """Whether a key is no query as it stands: the encoder weighs its heads by the query."""
+        return bool(getattr(self.encoder, "weighs_queries", False))
+
+    def as_queries(self, texts: Sequence[str], keys: Floats) -> Floats:
+        """Turn keys (n, d), encoded from these texts, into queries (n, d), before W_Q."""
+        if not self.weighs_queries or not len(texts):
+            return keys
+        queries: Floats = self.encoder.as_queries(texts, keys)  # type: ignore[union-attr]
+        return queries
 
     def prepared(self, vectors: Floats, projection: Projection | None = None) -> Floats:
         """Prepare query vectors for the index: see :func:`qkv.attention.prepare`.

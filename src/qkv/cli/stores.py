@@ -99,12 +99,13 @@ def check_store(path: Path) -> None:
 def writing(path: Path, encoder: str | None) -> Database:
     """Open a store, or begin one with the encoder (None: the default)."""
     from qkv.database import Database  # noqa: PLC0415
-    from qkv.encoders import DEFAULT, resolve  # noqa: PLC0415
+    from qkv.encoders import default_name, resolve  # noqa: PLC0415
 
     if not _begun(path):
+        encoder = encoder or default_name()
         # First, since a database that is opened with an unknown encoder leaves an empty file.
-        resolve(encoder or DEFAULT)
-        return Database(path=path, encoder=encoder or DEFAULT)
+        resolve(encoder)
+        return Database(path=path, encoder=encoder)
     if encoder is None:
         return _open(path)
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qkv.encoders.cached import CachedEncoder
+from qkv.encoders.gated import GatedEncoder
 from qkv.encoders.glove import GloveEncoder
 from qkv.encoders.hashing import HashingEncoder
 from qkv.encoders.heads import HeadsEncoder
@@ -28,15 +29,17 @@ from qkv.encoders.protocol import (
 from qkv.encoders.sentence_transformers import SentenceTransformersEncoder
 from qkv.encoders.transformer import TransformerEncoder
 from qkv.encoders.use import UseEncoder
-from qkv.errors import EncoderError
+from qkv.errors import EncoderError, MissingExtra
 
 __all__ = [
     "BATCH",
     "DEFAULT",
     "FAMILIES",
+    "LIGHT",
     "NAMES",
     "CachedEncoder",
     "Encoder",
+    "GatedEncoder",
     "GloveEncoder",
     "HashingEncoder",
     "HeadsEncoder",
@@ -49,14 +52,16 @@ __all__ = [
     "UseEncoder",
     "check_text",
     "costly",
+    "default_name",
     "encode_all",
     "encode_queries",
     "fingerprint",
     "resolve",
 ]
 
-#: The encoder of a store that names none.
-DEFAULT = "glove+use"
+#: The encoder of a new store that names none, and what takes its place where a transformer cannot
+#: run.
+DEFAULT, LIGHT = "glove+use+transformer", "glove+use"
 
 #: Every encoder whose name says all.
 NAMES: dict[str, Callable[[], Encoder]] = {
@@ -80,10 +85,23 @@ FAMILIES: dict[str, Callable[[str], Encoder]] = {
 _WEIGHTS = {"glove": 0.3, "use": 0.7}
 
 
+def default_name() -> str:
+    """Name the encoder of a new store: ``DEFAULT``, or ``LIGHT`` where its packages are missing.
+
+    There are no packages of onnxruntime for some machines: musl, Macs with Intel's processors.
+    """
+    try:
+        GatedEncoder()
+    except MissingExtra:
+        return LIGHT
+    return DEFAULT
+
+
 def resolve(spec: str | Encoder) -> Encoder:
     """Return the encoder that the name stands for; an encoder is returned as it is.
 
-    Heads are joined by ``+``, and a head ends in ``:weight`` or in nothing. What stands between
+    Heads are joined by ``+``, and a head ends in ``:weight`` or in nothing. ``DEFAULT`` names heads
+    that are weighed for each text: :class:`GatedEncoder`. What stands between
     the name of a family and the weight is the model, whatever characters it is made of: a model
     that itself ends in ``:`` and a number needs a weight after it.
 
@@ -108,6 +126,8 @@ def resolve(spec: str | Encoder) -> Encoder:
                 f"{type(spec).__name__}"
             )
         return spec
+    if spec == DEFAULT:
+        return GatedEncoder()
     heads = [_head(part, spec) for part in _parts(spec)]
     return heads[0][0] if len(heads) == 1 else HeadsEncoder(heads)
 

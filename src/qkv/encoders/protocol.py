@@ -41,6 +41,12 @@ class Encoder(Protocol):
     - ``encode_queries``, where queries are encoded otherwise than keys (two-tower models),
     - ``fingerprint``, a string that changes whenever the vectors would; it is kept in the file,
       so that vectors of different encoders never meet. Without one, the class's name is used,
+    - ``parts``, which returns columns and weight of each of its heads, as they stand in a vector,
+    - ``weighs_queries``, true where the length of a query says how its heads are weighed, and may
+      exceed 1; with it ``as_queries(texts, keys)``, which turns keys that were encoded from texts
+      into queries,
+    - ``reads_language``, true where texts are of human languages, so that typos in queries may be
+      mended,
     - ``costly``, true where encoding takes so long, or so much money, that what an interrupted
       ``update`` has encoded shall be kept for the next: see
       :class:`qkv.encoders.cached.CachedEncoder`.

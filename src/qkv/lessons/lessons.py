@@ -60,7 +60,8 @@ class Lessons:
                 "queries and keys of this store are of different kinds, so that a question cannot "
                 "be a key; give pairs instead: db.learn([(query, key), …])"
             )
-        (vector,) = self._space.queries([q])
+        space = self._space
+        (vector,) = space.vectors([q]) if isinstance(q, str) else space.queries([q])
         before = self._tables.correction(q) if isinstance(q, str) else None
         wrong = [self._named(one) for one in bad]
         record, kind, stored = None, None, None
@@ -225,7 +226,7 @@ class Lessons:
         spared = held_out(ids)
         fold = np.where(spared, 0, 1 + np.arange(len(asked)) % (FOLDS - 1))
         return Examples(
-            keys[asked],
+            self._space.as_queries(self._tables.texts_of(ids.tolist()), keys[asked]),
             keys,
             held[asked],
             held,

@@ -160,6 +160,11 @@ class Tables(LessonTables):
             keys |= dict(self.all(sql.CORRECTED_QUERIES, json.dumps(ids)))
         return keys
 
+    def texts_of(self, ids: Sequence[int]) -> list[str]:
+        """The same, one for each id; the empty text for one that is gone."""
+        keys = self.keys(ids)
+        return [keys.get(id, "") for id in ids]
+
     def put(
         self,
         keys: Sequence[str],
