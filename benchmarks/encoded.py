@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from qkv.encoders import (
     DEFAULT,
@@ -26,6 +27,8 @@ CACHE = Path(
     os.environ.get("QKV_BENCH_CACHE", Path(tempfile.gettempdir()) / "qkv-bench-cache")
 ).resolve()
 
+_WEIGHTS: dict[str, Literal["fp32", "int8"]] = {"transformer": "fp32", "transformer-int8": "int8"}
+
 
 def remembering(name: str) -> Encoder:
     """The encoder of this name, with a memory; heads share theirs with the single encoders.
@@ -35,10 +38,10 @@ def remembering(name: str) -> Encoder:
     MissingExtra
         If the encoder needs a package that is not installed.
     """
-    if name == "transformer":
-        return _cached(name, TransformerEncoder(threads=1))
+    if name in _WEIGHTS:
+        return _cached(name, TransformerEncoder(weights=_WEIGHTS[name], threads=1))
     if name == DEFAULT:
-        return GatedEncoder(use=remembering("use"), transformer=remembering("transformer"))
+        return GatedEncoder(use=remembering("use"), transformer=remembering("transformer-int8"))
     encoder = resolve(name)
     if isinstance(encoder, HeadsEncoder):
         names = [part.partition(":")[0] for part in name.split("+")]

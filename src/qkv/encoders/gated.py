@@ -80,7 +80,7 @@ class GatedEncoder:
         self._heads = (
             glove or GloveEncoder(),
             use or UseEncoder(),
-            transformer or TransformerEncoder(),
+            transformer or TransformerEncoder(weights="int8"),
         )
         marks = ", ".join(map(fingerprint, self._heads))
         self.fingerprint = f"gated({marks}; v{_VERSION})"
