@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -111,8 +111,22 @@ def word_pairs(name: str) -> Pairs:
 
 def sentence_pairs() -> Pairs:
     """The development split of the STS benchmark, English."""
-    with gzip.open(DATA / "stsb" / "stsb-en-dev.csv.gz", "rt", newline="") as file:
-        return _pairs("STS-B dev", list(csv.reader(file)))
+    return sts("en-dev")
+
+
+def sts_file(name: str) -> Path | None:
+    """Where a split of the STS benchmark lies, if it is there: ``"en-dev"``, ``"zh-test"``."""
+    found = [DATA / "stsb" / f"stsb-{name}.csv{end}" for end in ("", ".gz")]
+    return next((path for path in found if path.exists()), None)
+
+
+def sts(name: str) -> Pairs:
+    """A split of the STS benchmark, in a language: ``"en-dev"``, ``"zh-test"``."""
+    path = sts_file(name)
+    assert path is not None
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8", newline="") as file:
+        return _pairs(name, list(csv.reader(file)))
 
 
 def _pairs(name: str, rows: Sequence[Sequence[str]]) -> Pairs:
@@ -258,8 +272,23 @@ def _tatoeba() -> dict[str, list[str]]:
 
 def xquad(language: str) -> Questions:
     """XQuAD: 1,190 questions about 240 paragraphs, translated; in the same order in each."""
+    return _questions(language, _articles(language))
+
+
+def xquad_half(language: str, *, tuning: bool) -> Questions:
+    """The first half of the articles of XQuAD, or the second."""
+    articles = _articles(language)
+    middle = len(articles) // 2
+    return _questions(language, articles[:middle] if tuning else articles[middle:])
+
+
+def _articles(language: str) -> list[Any]:
     with gzip.open(DATA / "xquad" / f"xquad.{language}.json.gz", "rt") as file:
-        articles = json.load(file)["data"]
+        articles: list[Any] = json.load(file)["data"]
+    return articles
+
+
+def _questions(language: str, articles: Sequence[Any]) -> Questions:
     found = [one for article in articles for one in article["paragraphs"]]
     asked = [(qa["question"], row) for row, one in enumerate(found) for qa in one["qas"]]
     questions, paragraph = zip(*asked, strict=True)

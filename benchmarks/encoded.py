@@ -30,24 +30,24 @@ CACHE = Path(
 _WEIGHTS: dict[str, Literal["fp32", "int8"]] = {"transformer": "fp32", "transformer-int8": "int8"}
 
 
-def remembering(name: str) -> Encoder:
-    """The encoder of this name, with a memory; heads share theirs with the single encoders.
+def remembering(spec: str | Encoder) -> Encoder:
+    """The encoder of this name, or this one, with a memory; heads share theirs.
 
     Raises
     ------
     MissingExtra
         If the encoder needs a package that is not installed.
     """
-    if name in _WEIGHTS:
-        return _cached(name, TransformerEncoder(weights=_WEIGHTS[name], threads=1))
-    if name == DEFAULT:
+    if spec in _WEIGHTS:
+        return _cached(str(spec), TransformerEncoder(weights=_WEIGHTS[str(spec)], threads=1))
+    if spec == DEFAULT:
         return GatedEncoder(use=remembering("use"), transformer=remembering("transformer-int8"))
-    encoder = resolve(name)
-    if isinstance(encoder, HeadsEncoder):
-        names = [part.partition(":")[0] for part in name.split("+")]
+    encoder = resolve(spec)
+    if isinstance(spec, str) and type(encoder) is HeadsEncoder:
+        names = [part.partition(":")[0] for part in spec.split("+")]
         heads = [_cached(part, head) for part, head in zip(names, encoder.encoders, strict=True)]
         return HeadsEncoder(list(zip(heads, encoder.weights, strict=True)))
-    return _cached(name, encoder)
+    return _cached(spec if isinstance(spec, str) else type(encoder).__name__, encoder)
 
 
 def _cached(name: str, encoder: Encoder) -> Encoder:

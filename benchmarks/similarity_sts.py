@@ -12,9 +12,7 @@ import os
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 import argparse
-import csv
 import datetime
-import gzip
 import importlib.util
 import json
 import sys
@@ -26,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import DATA, Pairs
+from datasets import DATA, Pairs, sts, sts_file
 from defaults import Table, spearman
 from measure import Quiet, interleave, machine, versions, wait_for_quiet
 
@@ -60,12 +58,12 @@ def main() -> None:
         "--wait", type=float, default=0.0, metavar="SECONDS", help="for a quiet machine, at most"
     )
     options = parser.parse_args()
-    missing = [name for name in SPLITS if _file(name) is None]
+    missing = [name for name in SPLITS if sts_file(name) is None]
     if missing:
         sys.exit(f"{DATA / 'stsb'} lacks {', '.join(missing)}: set QKV_DATA; see README.md")
     wait_for_quiet(options.wait)
     quiet = Quiet()
-    splits = {name: pairs(name) for name in SPLITS}
+    splits = {name: sts(name) for name in SPLITS}
     with tempfile.TemporaryDirectory() as folder:
         encoders = dict(_encoders(Path(folder)))
         speed = _speed(encoders, splits["en-dev"].left)
@@ -119,21 +117,6 @@ def _wordllama(folder: Path) -> Path:
     )
     StaticModel(vectors.astype(np.float32), tokenizer).save_pretrained(folder / "wordllama")
     return folder / "wordllama"
-
-
-def _file(name: str) -> Path | None:
-    found = [DATA / "stsb" / f"stsb-{name}.csv{end}" for end in ("", ".gz")]
-    return next((path for path in found if path.exists()), None)
-
-
-def pairs(name: str) -> Pairs:
-    """A split of the STS benchmark, in a language: ``"en-dev"``, ``"zh-test"``."""
-    path = _file(name)
-    assert path is not None
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8", newline="") as file:
-        left, right, alike = zip(*csv.reader(file), strict=True)
-    return Pairs(name, list(left), list(right), np.array(alike, dtype=np.float64))
 
 
 def _remembering(encoder: Encoder, memory: Path) -> Encoder:
