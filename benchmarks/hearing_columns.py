@@ -30,10 +30,11 @@ Part = Literal["tune", "report"]
 
 SEED = 0
 BATCH = 256
-#: Records of each label that are stored, where not all are.
+#: Records of each label that are stored, where not all are; and how many draws of them are tried.
 EACH = 10
-#: Texts of each language in a store of two.
-MIXED = 500
+DRAWS = 4
+#: Sentences of a language that have a translation.
+TRANSLATIONS = 500
 DOCUMENTS = 1000
 
 
@@ -176,14 +177,14 @@ def clinc150(ear: Ear, part: Part) -> dict[str, Figure]:
         beyond = clinc("oos_test").texts
     inside, outside = ear.queries(asked.texts), ear.queries(beyond)
     found: dict[str, Figure] = {}
-    for name, stored in (("10 each", _some(clinc("train"), EACH)), ("all", clinc("train"))):
-        keys = ear.keys(stored.texts)
-        scores = inside @ keys.T
-        nearest, mean = _right(scores, stored, asked), _mean_right(inside, keys, stored, asked)
-        found[f"CLINC150 {name}, nearest"] = share(nearest)
-        found[f"CLINC150 {name}, prototype"] = share(mean)
-        apart = told_apart(scores.max(axis=1), (outside @ keys.T).max(axis=1))
-        found[f"CLINC150 {name}, out of scope (AUROC)"] = apart
+    for name, draws in (("10 each", _draws(clinc("train"))), ("all", [clinc("train")])):
+        keys = [ear.keys(stored.texts) for stored in draws]
+        found |= _intents(f"CLINC150 {name}", draws, keys, inside, asked)
+        best = [[(q @ k.T).max(axis=1) for q in (inside, outside)] for k in keys]
+        apart = [told_apart(*scores) for scores in best]
+        found[f"CLINC150 {name}, out of scope (AUROC)"] = Figure(
+            float(np.mean([one.value for one in apart])), apart[0].error
+        )
     return found
 
 
@@ -193,11 +194,25 @@ def banking77(ear: Ear, part: Part) -> dict[str, Figure]:
     if part == "tune":
         order = np.random.default_rng(SEED).permutation(len(train.texts))
         asked, train = _rows(train, order[:2000]), _rows(train, order[2000:])
-    stored = _some(train, EACH)
-    queries, keys = ear.queries(asked.texts), ear.keys(stored.texts)
+    draws = _draws(train)
+    keys = [ear.keys(stored.texts) for stored in draws]
+    return _intents("Banking77 10 each", draws, keys, ear.queries(asked.texts), asked)
+
+
+def _draws(split: Split) -> list[Split]:
+    return [_some(split, EACH, seed) for seed in range(DRAWS)]
+
+
+def _intents(
+    name: str, draws: list[Split], keys: list[Floats], queries: Floats, asked: Split
+) -> dict[str, Figure]:
+    """Nearest key and nearest mean; each question counts by its mean over the draws."""
+    pairs = list(zip(draws, keys, strict=True))
+    nearest = [_right(queries @ k.T, stored, asked) for stored, k in pairs]
+    mean = [_mean_right(queries, k, stored, asked) for stored, k in pairs]
     return {
-        "Banking77 10 each, nearest": share(_right(queries @ keys.T, stored, asked)),
-        "Banking77 10 each, prototype": share(_mean_right(queries, keys, stored, asked)),
+        f"{name}, nearest": share(np.mean(nearest, axis=0)),
+        f"{name}, prototype": share(np.mean(mean, axis=0)),
     }
 
 
@@ -262,7 +277,7 @@ def tatoeba(ear: Ear, part: Part) -> dict[str, Figure]:
     """Translations: is the nearest English sentence that of a sentence in another language?"""
     found = {}
     for language, code in TRANSLATED[part].items():
-        foreign, english = map(list, zip(*datasets.translations(code), strict=True))
+        foreign, english = _sides(code)
         nearest = ear.scores(foreign, english).argmax(axis=1)
         found[f"Tatoeba {language} → en"] = share(_same(english, nearest, english))
     return found
@@ -276,8 +291,7 @@ def mixed(ear: Ear, part: Part) -> dict[str, Figure]:
     """
     found = {}
     for language, code in TRANSLATED[part].items():
-        pairs = datasets.translations(code)[:MIXED]
-        foreign, english = map(list, zip(*pairs, strict=True))
+        foreign, english = _sides(code)
         for way, own, other in (
             (f"{language} → en", foreign, english),
             (f"en → {language}", english, foreign),
@@ -287,6 +301,12 @@ def mixed(ear: Ear, part: Part) -> dict[str, Figure]:
             scores[np.array(own)[:, None] == np.array(stored)] = -np.inf
             found[f"two languages {way}"] = share(_same(stored, scores.argmax(axis=1), other))
     return found
+
+
+def _sides(code: str) -> tuple[list[str], list[str]]:
+    """Sentences of a language, and the same in English."""
+    foreign, english = zip(*datasets.translations(code)[:TRANSLATIONS], strict=True)
+    return list(foreign), list(english)
 
 
 def _same(texts: list[str], places: np.ndarray, right: list[str]) -> np.ndarray:
