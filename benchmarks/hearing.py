@@ -30,12 +30,12 @@ import hearing_costs as costs
 import hearing_everyday as everyday
 from defaults import Table
 from encoded import remembering
-from hearing_columns import MEASURES, Part, columns
-from measure import Quiet
+from hearing_columns import MEASURES, Halves, Part, columns
+from measure import Quiet, wait_for_quiet
 from stores import LABELS
 from study import write
 
-from qkv.encoders import DEFAULT, resolve
+from qkv.encoders import DEFAULT, Encoder, resolve
 from qkv.errors import EncoderError, MissingExtra
 
 ENCODERS = tuple(dict.fromkeys((DEFAULT, "glove+use", "use+transformer")))
@@ -50,7 +50,6 @@ GOALS = {
     "STS-B zh": 0.746,
     "SimLex-999": 0.546,
     "WordSim-353": 0.765,
-    "words of 14 on six records": 14,
     "CLINC150 10 each, nearest": 0.850,
     "CLINC150 10 each, prototype": 0.906,
     "CLINC150 10 each, out of scope (AUROC)": 0.951,
@@ -77,10 +76,16 @@ def main() -> None:
         "--measures", default=",".join(MEASURES), help=f"of columns: {', '.join(MEASURES)}"
     )
     parser.add_argument(
+        "--float16", action="store_true", help="columns: the first encoder's keys in float16, too"
+    )
+    parser.add_argument(
         "--stores", action="store_true", help="costs: stores of 15,000 and 100,000, too"
     )
     parser.add_argument(
         "--site-packages", type=Path, metavar="DIR", help="costs: of an environment with qkv alone"
+    )
+    parser.add_argument(
+        "--wait", type=float, default=0.0, metavar="SECONDS", help="costs: for a quiet machine"
     )
     parser.add_argument("--no-write", action="store_true", help="print only")
     options = parser.parse_args()
@@ -92,10 +97,11 @@ def main() -> None:
     part: Part = "tune" if options.tune else "report"
     tables = []
     if "columns" in only:
-        tables.append(heard(names, part, measures))
+        tables.append(heard(names, part, measures, float16=options.float16))
     if "everyday" in only and part == "report":
         tables += asked(names)
     if "costs" in only and part == "report":
+        wait_for_quiet(options.wait)
         tables.append(cost(names, options.site_packages))
         if options.stores:
             tables.append(stores(names))
@@ -130,9 +136,12 @@ def _usable(names: list[str]) -> list[str]:
 # ── columns ──────────────────────────────────────────────────────────────────────────────────
 
 
-def heard(names: list[str], part: Part, measures: list[str]) -> Table:
+def heard(names: list[str], part: Part, measures: list[str], *, float16: bool) -> Table:
     """The columns of the encoders, as a table: a row for each measure."""
-    found = columns({name: remembering(name) for name in names}, part, measures)
+    encoders: dict[str, Encoder] = {name: remembering(name) for name in names}
+    if float16:
+        encoders[f"{names[0]}, float16"] = Halves(remembering(names[0]))
+    found = columns(encoders, part, measures)
     goal = part == "report"
     return Table(
         f"Columns, {part}",
@@ -141,9 +150,9 @@ def heard(names: list[str], part: Part, measures: list[str]) -> Table:
         "intents over four draws of what is stored. Two languages: 500 translations and 500 "
         "sentences of the question's language are stored. "
         f"±: standard error of {names[0]}'s figure.",
-        ["", *names, "±", *(["goal"] if goal else [])],
+        ["", *found, "±", *(["goal"] if goal else [])],
         [
-            [what, *(found[name][what].value for name in names), figure.error]
+            [what, *(one[what].value for one in found.values()), figure.error]
             + ([GOALS.get(what, "")] if goal else [])
             for what, figure in found[names[0]].items()
         ],

@@ -69,6 +69,22 @@ class Ear:
         return self.queries(queries) @ self.keys(keys).T
 
 
+class Halves:
+    """An encoder whose keys are kept in float16."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+
+    def encode(self, texts: list[str]) -> Floats:
+        """Keys, rounded."""
+        vectors = encode_all(self.encoder, texts, batch=BATCH)
+        return vectors.astype(np.float16).astype(np.float32)
+
+    def encode_queries(self, texts: list[str]) -> Floats:
+        """Queries, as they are."""
+        return encode_queries(self.encoder, texts)
+
+
 # ── figures and their errors ─────────────────────────────────────────────────────────────────
 
 
@@ -338,8 +354,8 @@ def columns(
     Parameters
     ----------
     encoders : dict of str to Encoder
-        By what they shall be called. Give them a memory (``encoded.remembering``), or give their
-        heads one.
+        By what they shall be called. Give them a memory (``encoded.remembering``), or, where what
+        is compared is how heads are weighed, give their heads one.
     part : {"tune", "report"}
     measures : sequence of str, optional
         Of `MEASURES`.

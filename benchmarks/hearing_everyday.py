@@ -110,8 +110,8 @@ def summary(heard: Sequence[Heard]) -> list[Any]:
     ]
 
 
-SUMMARY = ["questions", "right", "candidate", "hybrid", "refused", "with no answer",
-           "refused ", "confidence", "candidate, of all", "ECE"]  # fmt: skip
+SUMMARY = ["questions", "right", "candidate", "hybrid", "wrongly refused", "with no answer",
+           "rightly refused", "confidence", "candidate, of all", "ECE"]  # fmt: skip
 
 
 def by_form(heard: Sequence[Heard]) -> dict[tuple[str, str], list[Heard]]:
