@@ -25,7 +25,7 @@ from intents import banking, clinc
 from study import SEED, write
 
 from qkv.calibration import NEAR, gather, prior
-from qkv.calibration.background import background
+from qkv.encoders import background
 from qkv.calibration.logistic import Logistic, fit_logistic
 from qkv.calibration.model import SCORES, UNANSWERABLE, features
 from qkv.encoders.glove import glove_table

@@ -130,6 +130,26 @@ def test_streaming_in_blocks_equals_one_block(temperature, block):
     np.testing.assert_allclose(blocks.scores, whole.scores, atol=1e-6)
 
 
+@given(problems(), temperatures, st.data())
+def test_raising_some_records_equals_attending_to_them_raised(problem, temperature, data):
+    q, k, values = problem["queries"][:1], problem["keys"], Dense(problem["values"])
+    count = data.draw(st.integers(0, len(k)))
+    rows = np.array([data.draw(st.permutations(range(len(k))))[:count]], dtype=np.int64)
+    by = np.array([data.draw(st.lists(st.integers(0, 16), min_size=count, max_size=count))]) / 8
+    bonus = np.zeros((len(k), 1), dtype=np.float32)
+    bonus[rows[0], 0] = by[0]
+    one = np.ones((1, 1), dtype=np.float32)
+    whole = stream(
+        np.hstack((q, one)), np.hstack((k, bonus)), values, temperature=temperature, k=len(k)
+    )
+    part = stream(q, k, values, temperature=temperature, k=len(k))
+    raised = part.raised(rows, (q @ k.T)[:, rows[0]], by, values)
+    if temperature in (0.0, math.inf) or temperature >= 0.05:
+        np.testing.assert_allclose(raised.read().output, whole.read().output, atol=1e-4)
+    np.testing.assert_array_equal(raised.scores, whole.scores)
+    assert set(raised.indices[0].tolist()) == set(whole.indices[0].tolist())
+
+
 def test_merging_with_nothing_changes_nothing():
     keys = np.eye(3, dtype=np.float32)
     some = stream(keys[:1], keys, Dense(keys), temperature=0.1)

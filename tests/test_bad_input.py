@@ -425,7 +425,7 @@ def test_an_unknown_lexicon(lexicon):
 NAMES = {
     "unknown": ("word2vec", "'word2vec'", "'glove'"),
     "empty": ("", "''", "'glove'"),
-    "one head of two": ("glove+word2vec", "'word2vec'", "'glove+use'"),
+    "one head of two": ("glove+word2vec", "'word2vec'", "'glove+use+transformer'"),
     "half a head": ("hashing+", "''", "'hashing'"),
     "a weight": ("hashing:much+glove:1", "'much'", "number"),
     "a weight below 0": ("hashing:-1+glove:1", "-1", "above 0"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from qkv import Database, Origin
 from qkv.calibration import NEAR, Calibration, Store, calibrate, gather, prior
-from qkv.calibration.background import TEXTS, background
+from qkv.encoders import TEXTS, background
 from qkv.calibration.evidence import CANDIDATES, Evidence
 from qkv.calibration.model import Level
 from qkv.encoders import HashingEncoder, HeadsEncoder, resolve

@@ -22,22 +22,20 @@ from qkv.calibration import (
     UNANSWERABLE,
     Calibration,
     Store,
-    background,
     calibrate,
     prior,
-    strangers,
     told,
 )
-from qkv.calibration.background import TEXTS
 from qkv.calibration.believing import Imagining
 from qkv.calibration.heads import Scales
+from qkv.encoders import TEXTS, background, strangers
 from qkv.errors import Closed, DiskFull, Locked, ReadOnlyFile
 from qkv.judging import fit_intervals
 from qkv.learning import held_out
 from qkv.projection import Projection
 from qkv.snapshot import Snapshot
 from qkv.space import Query, Space
-from qkv.tables import SETTING, Question, Tables
+from qkv.tables import SETTING, Question, Tables, unpacked
 from qkv.telling import Telling, too_few
 from qkv.types import Floats, Integers, Metric, Value
 from qkv.values import Kind
@@ -93,12 +91,13 @@ class Calibrating:
         """Key of the null record: array (d,); by what holds, unless a projection is given."""
         space = self._space
         if space.encoder is None or space.metric is not Metric.COSINE or not space.same_kind:
-            return np.zeros(space.scored_dimension, dtype=np.float32)
+            return np.zeros(space.index_dimension, dtype=np.float32)
         vector = background(space.encoder, space.dimension)
         if len(vector) != space.dimension:  # queries of another kind; a projection may be learned
-            return np.zeros(space.scored_dimension, dtype=np.float32)
-        key: Floats = (projection or space.projection).keys(vector[None])[0]
-        return key
+            return np.zeros(space.index_dimension, dtype=np.float32)
+        key = (projection or space.projection).keys(vector[None])[0]
+        # What values say is counted from the background on.
+        return np.concatenate((key, np.zeros(space.index_dimension - len(key), dtype=key.dtype)))
 
     def current(self, snapshot: Snapshot) -> Calibration:
         """What holds for a snapshot, brought up to date first where that is quick."""
@@ -178,11 +177,11 @@ class Calibrating:
         if share is None:
             share = told.unanswerable(self._telling.truth(live, asked)) or UNANSWERABLE
         snapshot, projection, untrained = self._view(live)
-        outside = np.zeros((0, space.scored_dimension), dtype=np.float32)
+        outside = np.zeros((0, space.index_dimension), dtype=np.float32)
         if space.encoder is not None and space.same_kind:
             texts = strangers(space.encoder, space.dimension)
             if texts.shape[1] == space.dimension:
-                outside = projection.queries(space.as_queries(TEXTS, texts))
+                outside = space.beside(projection.queries(space.as_queries(TEXTS, texts)))
         asking = self._asking(snapshot, projection)
         store = Store(
             snapshot.index,
@@ -211,24 +210,27 @@ class Calibrating:
     ) -> Callable[[Integers], Floats] | None:
         """What prepares keys of rows as queries; None where they are queries as they stand."""
         space = self._space
-        if not space.same_kind or (projection.tied and not space.weighs_queries):
+        as_they_stand = projection.tied and not space.weighs_queries and not space.valued
+        if not space.same_kind or as_they_stand:
             return None
 
         def asked(rows: Integers) -> Floats:
             records = snapshot.records[rows]
-            keys = self._stored(records) if projection.key is not None else None
-            keys = snapshot.index.vectors(rows) if keys is None else keys
+            if projection.key is not None:
+                keys = self._stored(records)
+            else:
+                keys = snapshot.index.vectors(rows)[:, : space.dimension]
             texts = self._tables.texts_of(records.tolist())
-            return projection.queries(space.as_queries(texts, keys))
+            return space.beside(projection.queries(space.as_queries(texts, keys)))
 
         return asked
 
     def _stored(self, records: Integers) -> Floats:
         """Vectors (m, d) of records as they are stored; zeros for one that is gone."""
         blobs = self._tables.vectors_of(records.tolist())
-        blank = bytes(4 * self._space.dimension)
-        found = [blobs.get(record, blank) for record in records.tolist()]
-        return np.frombuffer(b"".join(found), dtype="<f4").reshape(len(found), -1)
+        precision = self._tables.precision()
+        blank = bytes(np.dtype(precision).itemsize * self._space.dimension)
+        return unpacked([blobs.get(record, blank) for record in records.tolist()], precision)
 
     def _view(self, snapshot: Snapshot) -> _View:
         """What to ask: records that were not learned from, by what was not learned from them."""
@@ -242,7 +244,8 @@ class Calibrating:
         if later.mean() > _LATER:
             return _View(snapshot, space.projection, np.flatnonzero(later))
         if space.trial.key is not space.projection.key:  # other keys
-            snapshot = Snapshot.blank().advance(self._tables, space.metric, space.trial)
+            centre = space.centre(space.trial)
+            snapshot = Snapshot.blank().advance(self._tables, space.metric, space.trial, centre)
             records = snapshot.records
         untrained = np.flatnonzero((records > space.newest) | held_out(records))
         return _View(snapshot, space.trial, untrained)

@@ -59,7 +59,7 @@ class Image:
         What the tables' settings say.
     encoder, metric : str
         The store's.
-    projected : int
+    projected, valued : int, bool
         See :class:`Snapshot`.
     """
 
@@ -68,6 +68,7 @@ class Image:
     encoder: str
     metric: str
     projected: int = 0
+    valued: bool = False
 
     @property
     def path(self) -> Path:
@@ -132,6 +133,7 @@ def arranged(
         begun=Sorted.of(records),
         touched=snapshot.touched,
         projected=snapshot.projected,
+        valued=snapshot.valued,
     )
 
 
@@ -221,6 +223,7 @@ def save(snapshot: Snapshot, image: Image, folder: Path) -> None:
         "encoder": image.encoder,
         "metric": image.metric,
         "projected": snapshot.projected,
+        "valued": snapshot.valued,
         "engine": kind_of(index),
         "rows": len(snapshot.records),
         "width": snapshot.groups.width,
@@ -263,6 +266,7 @@ def load(image: Image, newest: int) -> Snapshot | None:
             _plain(arrays["counts"]),
             begun=Sorted(_plain(arrays["begun_ids"]), _plain(arrays["begun_rows"])),
             projected=image.projected,
+            valued=image.valued,
         )
     except (OSError, ValueError, KeyError, TypeError, CorruptFile, MissingExtra):
         return None
@@ -300,8 +304,9 @@ def _manifest(image: Image, newest: int) -> dict[str, Any]:
         raise ValueError(checksum)
     manifest: dict[str, Any] = json.loads(text)
     known = [manifest[name] for name in ("form", "stamp", "encoder", "metric")]
-    known.append(manifest.get("projected", 0))
-    if known != [_FORM, image.stamp, image.encoder, image.metric, image.projected]:
+    known += [manifest.get("projected", 0), manifest.get("valued", False)]
+    expected = [_FORM, image.stamp, image.encoder, image.metric, image.projected, image.valued]
+    if known != expected:
         raise ValueError(known)
     if not 0 <= int(manifest["version"]) <= newest:
         raise ValueError(manifest["version"])

@@ -133,7 +133,9 @@ class Indexing:
         folder = Path(tempfile.mkdtemp(prefix="image-making-", dir=home))
         try:
             done = arranged(snapshot, self._kind(), folder, progress)
-            image = replace(self._image(uuid.uuid4().hex), projected=done.projected)
+            image = replace(
+                self._image(uuid.uuid4().hex), projected=done.projected, valued=done.valued
+            )
             save(done, image, folder)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
@@ -184,6 +186,7 @@ class Indexing:
             settings.get("fingerprint", ""),
             settings.get("metric", ""),
             self._space.projected,
+            self._space.valued,
         )
 
 

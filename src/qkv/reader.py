@@ -26,6 +26,7 @@ from qkv.calibration import Calibration
 from qkv.calibration.hidden import TEMPERATURE
 from qkv.derived import Progress, kind_of
 from qkv.errors import DiskFull, InputError, Locked, ReadOnlyFile
+from qkv.fields import value_weight
 from qkv.filters import Filter
 from qkv.indexes.near_far import NearFarIndex
 from qkv.indexing import Indexing
@@ -36,6 +37,7 @@ from qkv.tables import GET, ID, Correction, Tables
 from qkv.types import (
     Attention,
     Candidate,
+    Floats,
     Integers,
     Metric,
     Origin,
@@ -48,6 +50,8 @@ __all__ = ["SHOWN", "Reader", "check_head"]
 
 #: A hybrid search is a little warmer than attention alone: so it was measured (docs/search.md).
 FUSION_WARMTH = 1.25
+#: How much values count is seen anew when this share of the records has changed.
+_CHANGED = 0.2
 #: Filters whose records are remembered.
 _FILTERS = 32
 #: Records from which on a filter's fields are worth an index.
@@ -91,6 +95,8 @@ class Reader:
         self._meanings: Meanings | None = None
         self._indexing = Indexing(tables, space, index)
         self._snapshot = Snapshot.blank()
+        #: Records, changes, and the projection, when it was last seen how much values count.
+        self._weighed = 0, 0, 0
         self._passing: OrderedDict[Filter, tuple[int, Integers]] = OrderedDict()
         self._lock = threading.RLock()
         _READERS.add(self)
@@ -334,29 +340,54 @@ class Reader:
             if self._tables.version() != self._snapshot.version:
                 before, self._snapshot = self._snapshot, Snapshot.blank()
                 self._space.refresh()
-                if before.projected != self._space.projected:
+                if self._otherwise(before):
                     before = Snapshot.blank()
                 if before.version < 0:
                     before = self._indexing.begin()
                 # Should catching up be interrupted, the next read begins from nothing.
                 self._snapshot = self._advanced(before)
                 self._space.dimension = self._space.dimension or self._space.saved_dimension()
+                self._weigh_values()
                 self._indexing.look_after(self._snapshot, self._take)
             return self._snapshot
 
     def _take(self, arranged: Snapshot) -> None:
         """Read from another arrangement of the records from now on."""
         with self._lock:
-            if arranged.projected == self._space.projected:  # or keys lie elsewhere by now
+            if not self._otherwise(arranged):  # or keys lie elsewhere by now
                 self._snapshot = self._advanced(arranged)
+
+    def _otherwise(self, snapshot: Snapshot) -> bool:
+        """Whether a snapshot holds keys otherwise than they are asked now."""
+        space = self._space
+        return (snapshot.projected, snapshot.valued) != (space.projected, space.valued)
+
+    def _weigh_values(self) -> None:
+        """See how much values count, when they are first read, and when many have changed."""
+        snapshot, space = self._snapshot, self._space
+        if not space.valued or not space.same_kind:
+            return
+        size, touched, learned = self._weighed
+        if size and learned == space.learned and snapshot.touched - touched <= size * _CHANGED:
+            return
+        d = space.scored_dimension
+
+        def queries(rows: Integers) -> Floats:
+            texts = self._tables.texts_of(snapshot.records[rows].tolist())
+            keys = snapshot.index.vectors(rows)[:, :d]
+            return space.projection.queries(space.as_queries(texts, keys))
+
+        space.value_weight = value_weight(snapshot, queries)
+        self._weighed = len(snapshot), snapshot.touched, space.learned
 
     def _advanced(self, snapshot: Snapshot) -> Snapshot:
         """Caught up with the tables."""
         space = self._space
-        after = snapshot.advance(self._tables, space.metric, space.projection)
-        if after.projected == space.projected:
+        centre = space.centre()
+        after = snapshot.advance(self._tables, space.metric, space.projection, centre)
+        if not self._otherwise(after):
             return after
-        return replace(after, projected=space.projected)
+        return replace(after, projected=space.projected, valued=space.valued)
 
     def arrange(self, progress: Progress | None = None) -> None:
         """Arrange the records for a fast index now, if the store is large enough for one."""

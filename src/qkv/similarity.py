@@ -13,7 +13,7 @@ from qkv.attention import product
 from qkv.errors import InputError, VectorError
 from qkv.projection import projected
 from qkv.space import Query, Space
-from qkv.tables import VECTOR, Tables
+from qkv.tables import VECTOR, Tables, unpacked
 from qkv.types import Floats, Metric
 
 __all__ = ["SimilarityMatrix", "similarity"]
@@ -180,7 +180,7 @@ def _known(
     for text in _texts([*keys, *queries], found):
         row = tables.one(VECTOR, text)
         if row is not None:
-            found[text] = np.frombuffer(row[0], dtype="<f4")
+            found[text] = unpacked(row, tables.precision())[0]
     if new := _texts(keys, found):
         found |= zip(new, space.vectors(new), strict=True)
     if new := _texts(queries, found):

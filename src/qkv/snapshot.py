@@ -20,7 +20,7 @@ from qkv.indexes import FlatIndex, Index
 from qkv.projection import IDENTITY, Projection
 from qkv.prototypes import Prototypes, all_sums
 from qkv.rows import Rows
-from qkv.tables import Changes, Tables
+from qkv.tables import Changes, Tables, unpacked
 from qkv.types import Floats, Integers, Metric
 
 __all__ = ["Places", "Snapshot", "Sorted"]
@@ -130,6 +130,8 @@ class Snapshot:
     room: tuple[Rows, Rows | None] | None = field(default=None, repr=False)
     #: Number of the projection whose W_K the keys went through; 0 for none.
     projected: int = 0
+    #: Whether what the values say stands beside the keys.
+    valued: bool = False
 
     @property
     def all_distinct(self) -> bool:
@@ -160,7 +162,11 @@ class Snapshot:
         return Sorted.of(self.records[len(self.begun) :], len(self.begun))
 
     def advance(
-        self, tables: Tables, metric: Metric, projection: Projection = IDENTITY
+        self,
+        tables: Tables,
+        metric: Metric,
+        projection: Projection = IDENTITY,
+        centre: Floats | None = None,
     ) -> Snapshot:
         """Catch up with the tables.
 
@@ -171,39 +177,43 @@ class Snapshot:
             Cosine expects that the stored vectors are as long as they shall count.
         projection : Projection
             The one that the snapshot was read with so far.
+        centre : array (d,), optional
+            Taken out of the vectors of values, which then stand beside the keys: see
+            :mod:`qkv.fields`. None leaves them out.
         """
         crowded = self.index.removed > max(_CROWDED, len(self.index) // 4)
         since = None if self.version < 0 or crowded else self.version
         with tables.changes(since) as changes:
+            reading = Reading(metric, projection, centre, changes.precision)
             if changes.anew:
-                return _read(changes, metric, projection)
-            return self._changed(changes, metric, projection)
+                return _read(changes, reading)
+            return self._changed(changes, reading)
 
-    def _changed(self, changes: Changes, metric: Metric, projection: Projection) -> Snapshot:
+    def _changed(self, changes: Changes, reading: Reading) -> Snapshot:
         changed = [row for batch in changes.changed for row in zip(*batch, strict=True)]
         places = self.places or Places(self.begun, self._later)
-        places.look_up([*changes.deleted, *(record for record, _, _ in changed)])
+        places.look_up([*changes.deleted, *(record for record, *_ in changed)])
         gone = [row for id in changes.deleted if (row := places.drop(id)) >= 0]
         old: list[tuple[int, int]] = []  # row and number of a value that changed alone
-        new: list[tuple[int, int, bytes]] = []  # record, number of the value, vector
-        for record, value, vector in changed:
+        new: list[tuple[int, int, bytes, bytes | None]] = []  # record, number, its vectors
+        for record, value, vector, of_value in changed:
             row = places.at(record)
             number = self.distinct.add(*value)
             if vector is not None:
                 gone += [] if row < 0 else [row]
                 places.put(record, len(self.records) + len(new))
-                new.append((record, number, vector))
+                new.append((record, number, vector, of_value))
             elif row >= 0:
                 old.append((row, number))
         left = self._values_of(gone + [row for row, _ in old])
         came = list(old)
-        index, numbers = self.index, [number for _, number, _ in new]
+        index, numbers = self.index, [number for _, number, *_ in new]
         if gone:
             index = index.remove(np.array(gone, dtype=np.int64))
         if new:
             came += zip(range(len(index), len(index) + len(new)), numbers, strict=True)
-            index = index.add(_keys([vector for _, _, vector in new], metric, projection))
-        room, groups = self._grown([record for record, _, _ in new], numbers, old)
+            index = index.add(reading.keys([v for *_, v, _ in new], [v for *_, v in new]))
+        room, groups = self._grown([record for record, *_ in new], numbers, old)
         return Snapshot(
             changes.version,
             index,
@@ -217,6 +227,7 @@ class Snapshot:
             self.touched + len(changed) + len(changes.deleted),
             room,
             self.projected,
+            self.valued,
         )
 
     def _values_of(self, rows: list[int]) -> list[tuple[int, int]]:
@@ -293,17 +304,34 @@ def _grouped(ids: Integers, distinct: Distinct) -> Groups:
     return Groups(None if own else ids, len(distinct))
 
 
-def _keys(vectors: Sequence[bytes | None], metric: Metric, projection: Projection) -> Floats:
-    sizes = {len(vector) if isinstance(vector, bytes) else 0 for vector in vectors}
-    if len(sizes) != 1 or max(sizes) == 0 or max(sizes) % 4:
-        raise CorruptFile("vectors of different lengths are in the file; restore it from a copy")
-    matrix = np.frombuffer(b"".join(vectors), dtype="<f4")  # type: ignore[arg-type]
-    # Under cosine the length of a stored vector says how much of the text was understood.
-    scored_as = Metric.DOT if metric is Metric.COSINE else metric
-    return prepare(projection.keys(matrix.reshape(len(vectors), -1)), scored_as, side="key")
+class Reading(NamedTuple):
+    """How stored vectors become keys; see :meth:`Snapshot.advance`."""
+
+    metric: Metric
+    projection: Projection
+    centre: Floats | None
+    precision: str
+
+    def keys(self, vectors: Sequence[bytes | None], of_values: Sequence[bytes | None]) -> Floats:
+        """Keys (n, d), or with what the values say beside them (n, 2 d)."""
+        keys = self._prepared(vectors)
+        if self.centre is None:
+            return keys
+        beside = np.zeros_like(keys)
+        valued = [row for row, vector in enumerate(of_values) if vector is not None]
+        if valued:
+            said = self._prepared([of_values[row] for row in valued])
+            beside[valued] = said - self.centre
+        return np.hstack((keys, beside))
+
+    def _prepared(self, vectors: Sequence[bytes | None]) -> Floats:
+        keys = self.projection.keys(unpacked(vectors, self.precision))
+        # Under cosine the length of a stored vector says how much of the text was understood.
+        scored_as = Metric.DOT if self.metric is Metric.COSINE else self.metric
+        return prepare(keys, scored_as, side="key")
 
 
-def _read(changes: Changes, metric: Metric, projection: Projection) -> Snapshot:
+def _read(changes: Changes, reading: Reading) -> Snapshot:
     """Read everything, in batches, so that only one copy of the vectors is ever in memory."""
     distinct = Distinct()
     records = np.zeros(changes.total, dtype=np.int64)
@@ -311,7 +339,7 @@ def _read(changes: Changes, metric: Metric, projection: Projection) -> Snapshot:
     keys = np.zeros((0, 0), dtype=np.float32)
     row = 0
     for batch in changes.changed:
-        block = _keys(batch.vectors, metric, projection)
+        block = reading.keys(batch.vectors, batch.of_values)
         if row == 0:
             keys = np.empty((changes.total, block.shape[1]), dtype=np.float32)
         stop = row + len(block)

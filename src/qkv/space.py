@@ -18,6 +18,7 @@ from qkv.encoders import (
     CachedEncoder,
     Encoder,
     Progress,
+    background,
     check_text,
     costly,
     default_name,
@@ -36,7 +37,7 @@ from qkv.errors import (
     VectorError,
 )
 from qkv.projection import IDENTITY, Projection
-from qkv.tables import Tables
+from qkv.tables import PRECISION, SETTING, SINGLE, VALUED, Tables, packed
 from qkv.types import Floats, Metric
 from qkv.values import check_vector
 
@@ -59,14 +60,23 @@ class Space:
         ``"auto"``: the file's own, or the default.
     metric : str
         ``"auto"``: the file's own, or cosine.
+    read_values : bool or "auto"
+        Whether values that are sentences are encoded, too. ``"auto"``: the file's own, or where
+        the encoder reads language.
 
     Raises
     ------
     EncoderMismatch, InputError
-        If the file was written with another encoder or metric.
+        If the file was written with another encoder or metric, or otherwise.
     """
 
-    def __init__(self, tables: Tables, encoder: str | Encoder | None, metric: Metric | str) -> None:
+    def __init__(
+        self,
+        tables: Tables,
+        encoder: str | Encoder | None,
+        metric: Metric | str,
+        read_values: bool | str = "auto",
+    ) -> None:
         self._tables = tables
         settings = tables.settings()
         spec = encoder
@@ -79,6 +89,10 @@ class Space:
             metric = settings.get("metric", "cosine")
         self.metric = check_metric(metric)
         self.dimension = int(settings.get("dimension", 0))
+        #: Whether values that are sentences are encoded, too.
+        self.reads_values = self._reads_values(settings, read_values)
+        #: Whether any was, and how much they count beside keys: see :mod:`qkv.fields`.
+        self.valued, self.value_weight = False, 0.0
         #: W_Q and W_K, and their number in the file; 0 is the identity.
         self.projection, self.learned = IDENTITY, 0
         #: The same as it was learned without the records that are held out.
@@ -91,8 +105,14 @@ class Space:
         elif not tables.read_only:
             name = spec if isinstance(spec, str) else "" if spec is None else "custom"
             # Another process may have begun the same file meanwhile: the first one decides.
-            settings = tables.begin(encoder=name, fingerprint=mark, metric=str(self.metric))
+            values = "read" if self.reads_values else ""
+            precision = str(getattr(self.encoder, "precision", SINGLE))
+            agreed = {"values": values, PRECISION: precision}
+            settings = tables.begin(
+                encoder=name, fingerprint=mark, metric=str(self.metric), **agreed
+            )
             self._agree_with(settings, mark)
+            self.reads_values = settings["values"] == "read"
 
     def _agree_with(self, settings: dict[str, str], mark: str) -> None:
         path = self._tables.path
@@ -105,8 +125,28 @@ class Space:
                 f"metric={str(self.metric)!r}).update(old)"
             )
 
+    def _reads_values(self, settings: dict[str, str], wanted: bool | str) -> bool:
+        agreed = settings.get("values", "") == "read"
+        if "fingerprint" in settings:
+            if wanted not in ("auto", agreed):
+                raise InputError(
+                    f"{self._tables.path} was begun with read_values={agreed}; open it without "
+                    f"read_values=, or copy it: Database(path='copy.qkv', read_values={wanted})"
+                    ".update(old)"
+                )
+            return agreed
+        able = self.encoder is not None and self.metric is Metric.COSINE
+        if wanted is True and not able:
+            raise InputError(
+                "read_values=True needs an encoder that reads them, and the cosine metric; leave "
+                "it out"
+            )
+        language = bool(getattr(self.encoder, "reads_language", False))
+        return able and (language if wanted == "auto" else bool(wanted))
+
     def refresh(self) -> None:
         """Read what was learned since, by whichever process."""
+        self.valued = self._tables.one(SETTING, VALUED) is not None
         active = self._tables.active_projection()
         if active == self.learned:
             return
@@ -131,6 +171,11 @@ class Space:
         """Length of keys as they are scored, after W_K."""
         weights = self.projection.key
         return self.dimension if weights is None else len(weights)
+
+    @property
+    def index_dimension(self) -> int:
+        """Length of what an index holds: keys, and what values say beside them."""
+        return self.scored_dimension * (1 + self.valued)
 
     @property
     def same_kind(self) -> bool:
@@ -169,6 +214,10 @@ class Space:
             self._cached.discard(keys)
             with suppress(OSError):
                 self._cached.path.parent.rmdir()  # unless others keep something there
+
+    def stored_form(self, vector: Floats) -> bytes:
+        """A key's vector (d,) as it is stored."""
+        return self._blobs(vector[None])[0]
 
     def vectors(self, keys: list[str], progress: Progress | None = None) -> Floats:
         """Encode keys, one or more, to vectors (n, d), as long as they shall count.
@@ -226,7 +275,7 @@ class Space:
     def _blobs(self, block: Floats) -> list[bytes]:
         if len(block) and self.dimension != block.shape[1]:
             self._agree_dimension(block.shape[1])
-        return [row.tobytes() for row in np.ascontiguousarray(block, dtype="<f4")]
+        return packed(block, self._tables.precision())
 
     def agree(self, dimension: int) -> None:
         """Let vectors of so many numbers be this store's, if it has none yet.
@@ -303,14 +352,35 @@ class Space:
         queries: Floats = self.encoder.as_queries(texts, keys)  # type: ignore[union-attr]
         return queries
 
-    def prepared(self, vectors: Floats, projection: Projection | None = None) -> Floats:
+    def prepared(
+        self,
+        vectors: Floats,
+        projection: Projection | None = None,
+        fields: tuple[float, float] | None = None,
+    ) -> Floats:
         """Prepare query vectors for the index: see :func:`qkv.attention.prepare`.
 
-        By what holds, unless another projection is given.
+        By what holds, unless another projection is given, or other weights of key and value.
         """
         # Under cosine, stored and encoded vectors are as long as they shall count already.
         metric = Metric.DOT if self.metric is Metric.COSINE else self.metric
-        return prepare((projection or self.projection).queries(vectors), metric, side="query")
+        prepared = prepare((projection or self.projection).queries(vectors), metric, side="query")
+        return self.beside(prepared, fields)
+
+    def beside(self, queries: Floats, fields: tuple[float, float] | None = None) -> Floats:
+        """Let projected queries (m, d) ask the values, too, where these are read: (m, 2 d)."""
+        if not self.valued:
+            return queries
+        key, value = fields or (1.0, self.value_weight)
+        return np.hstack((np.float32(key) * queries, np.float32(value) * queries))
+
+    def centre(self, projection: Projection | None = None) -> Floats | None:
+        """What is taken out of the vectors of values: general text; None where none are read."""
+        if not self.valued or self.encoder is None:
+            return None
+        general = background(self.encoder, self.dimension or self.saved_dimension())
+        key: Floats = (projection or self.projection).keys(general[None])[0]
+        return key
 
     @property
     def asked_dimension(self) -> int:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from enum import StrEnum
+from itertools import islice
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,6 +23,7 @@ import numpy as np
 from qkv.encoders.protocol import LARGEST
 from qkv.errors import RecordError, TextError, VectorError
 from qkv.types import Floats, Value
+from qkv.words import query_tokens
 
 __all__ = [
     "Kind",
@@ -29,6 +31,7 @@ __all__ = [
     "check_vector",
     "from_stored",
     "same",
+    "sentence_of",
     "text_of",
     "to_stored",
 ]
@@ -37,6 +40,8 @@ __all__ = [
 Stored: TypeAlias = str | int | float | bytes
 
 _LARGEST_INT = 2**63
+#: Words from which on a text is a sentence, and characters by which it is read.
+_SENTENCE, _READ = 4, 2_000
 
 #: Little-endian float32, made once: NumPy takes longer to read "<f4" than to copy a vector.
 _SINGLE = np.dtype("<f4")
@@ -129,6 +134,26 @@ def text_of(kind: str, stored: Stored) -> str:
     if kind == Kind.TEXT:
         return str(stored)
     return "\n".join(_leaves(json.loads(str(stored)))) if kind == Kind.JSON else ""
+
+
+def sentence_of(kind: str, stored: Stored) -> str | None:
+    """A text that says something, by its first 2,000 characters; None for a label or no text.
+
+    A text of at least four words says something. Scripts without spaces are counted in pairs of
+    letters.
+
+    Examples
+    --------
+    >>> sentence_of(*to_stored("Open 'my orders' and follow the parcel."))
+    "Open 'my orders' and follow the parcel."
+    >>> sentence_of(*to_stored("gas station")) is None, sentence_of(*to_stored(12)) is None
+    (True, True)
+    """
+    if kind != Kind.TEXT:
+        return None
+    text = str(stored)[:_READ]
+    words = islice((word for word in query_tokens(text) if not word.isdigit()), _SENTENCE)
+    return text if len(list(words)) == _SENTENCE else None
 
 
 def _leaves(value: Any) -> Iterator[str]:

@@ -154,6 +154,44 @@ class Partial:
         output = values.take(powers, best.indices)
         return replace(best, mass=powers.sum(axis=1), output=output, error=None)
 
+    def raised(self, indices: Integers, scores: Floats, by: Floats, values: Values) -> Partial:
+        """Attention in which some records score higher than they did: what speaks for them is new.
+
+        Their shares of mass and output are exchanged, those of the others stay; exact up to
+        rounding where the part is.
+
+        Parameters
+        ----------
+        indices : array (m, r), int64
+            Records, each at most once a query; −1 where there are fewer.
+        scores : array (m, r)
+            Their scores in this part.
+        by : array (m, r)
+            What is added to them, ≥ 0.
+        values : Values
+        """
+        there = indices >= 0
+        before = np.where(there, scores, -np.inf).astype(self.scores.dtype)
+        after = np.where(there, scores + by, -np.inf).astype(self.scores.dtype)
+        maximum = np.maximum(self.maximum, after.max(axis=1, initial=-np.inf))
+        shrink = decay(gap(maximum, self.maximum), self.temperature)
+        more = decay(gap(maximum[:, None], after), self.temperature) - decay(
+            gap(maximum[:, None], before), self.temperature
+        )
+        more = np.where(there & (by > 0), more, 0).astype(self.mass.dtype)
+        # Of the best, those that are raised are named with their new scores alone.
+        again = (self.indices[:, :, None] == np.where(there, indices, -2)[:, None]).any(axis=2)
+        kept = np.where(again, -1, self.indices), np.where(again, -np.inf, self.scores)
+        named, best = _sorted(*kept, np.where(there, indices, -1), after)
+        return replace(
+            self,
+            maximum=maximum,
+            mass=self.mass * shrink + more.sum(axis=1),
+            output=self.output * shrink[:, None] + values.take(more, indices),
+            indices=named,
+            scores=best,
+        )
+
     def read(self, null: float | None = None) -> Read:
         """Divide by the sum, the null record's share included.
 
@@ -192,6 +230,16 @@ class Partial:
         powers = decay(gap(floor[:, None], self.scores), self.temperature)
         powers[self.indices < 0] = 0
         return powers
+
+
+def _sorted(
+    indices: Integers, scores: Floats, others: Integers, more: Floats
+) -> tuple[Integers, Floats]:
+    """The best of both lists, as many as the first has, best first; rows of −1 are last."""
+    k = indices.shape[1]
+    indices, scores = np.hstack((indices, others)), np.hstack((scores, more))
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(indices, order, axis=1), np.take_along_axis(scores, order, axis=1)
 
 
 def _combined(masses: Sequence[Floats], errors: Sequence[Floats | None]) -> Floats | None:

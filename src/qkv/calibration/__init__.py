@@ -1,6 +1,5 @@
 """Calibration: what a store can say of its own answers, learned from its own records."""
 
-from qkv.calibration.background import background, strangers
 from qkv.calibration.evidence import NEAR, Evidence, gather
 from qkv.calibration.fit import calibrate
 from qkv.calibration.leaving import Store
@@ -16,9 +15,7 @@ __all__ = [
     "Store",
     "Told",
     "Verdict",
-    "background",
     "calibrate",
     "gather",
     "prior",
-    "strangers",
 ]

@@ -109,7 +109,7 @@ def gather(
     sums : callable
         Sum of the keys (v, d) that hold each of some distinct values.
     background : array (d,)
-        See :func:`qkv.calibration.background.background`.
+        See :func:`qkv.encoders.background.background`.
     without : array (m,), int64, optional
         Number of a value from which the query itself, as one of its keys, is left out.
     scales : Scales

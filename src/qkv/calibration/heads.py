@@ -77,9 +77,13 @@ def fit_scales(likelihood: Callable[[Scales], float], heads: Heads) -> Scales:
 
 
 def weigh(queries: Floats, scales: Sequence[tuple[int, float]]) -> Floats:
-    """Scale each head's part of queries (m, d); see :func:`fit_scales`."""
+    """Scale each head's part of queries (m, d); see :func:`fit_scales`.
+
+    Of queries (m, 2 d), which also ask the values, in both halves.
+    """
     if not scales:
         return queries
     sizes, factors = zip(*scales, strict=True)
-    scaled: Floats = queries * np.repeat(np.array(factors, dtype=queries.dtype), sizes)
+    columns = np.repeat(np.array(factors, dtype=queries.dtype), sizes)
+    scaled: Floats = queries * np.tile(columns, queries.shape[1] // len(columns))
     return scaled

@@ -173,6 +173,13 @@ def _twos(given: Any, name: str, other: str, example: str) -> Iterator[tuple[Any
         yield two[0], two[1]
 
 
+def check_switch(switch: bool | Literal["auto"]) -> bool | Literal["auto"]:
+    """Return True, False or "auto", or raise an InputError."""
+    if switch == "auto" or isinstance(switch, bool):
+        return switch
+    raise InputError(f"read_values is True, False or 'auto', not {switch!r}")
+
+
 def check_timeout(timeout: float) -> float:
     """Return the seconds, or raise an InputError."""
     value = _number(timeout)

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from qkv.answers import Decoding, Head
 from qkv.attention import check_metric, check_temperature
 from qkv.database.arguments import (
@@ -19,6 +17,7 @@ from qkv.database.arguments import (
     check_decoding,
     check_imagination,
     check_null,
+    check_switch,
     check_timeout,
     pairs,
     storable,
@@ -34,9 +33,9 @@ from qkv.lexicon import Lexicon
 from qkv.reader import Reader, check_head
 from qkv.search import Search
 from qkv.space import Space, check_key
-from qkv.tables import GET, HAS, METADATA, VECTOR, Durability, Tables
+from qkv.tables import GET, HAS, METADATA, VECTOR, Durability, Tables, unpacked
 from qkv.types import Floats, Metric, Value
-from qkv.values import from_stored, same, to_stored
+from qkv.values import from_stored, same, sentence_of, to_stored
 
 __all__ = ["Database"]
 
@@ -78,6 +77,10 @@ class Database(Questions, Teaching, MutableMapping[str, Value]):
         How keys are found. ``"auto"`` reads every key while that is quick, and moves to an index
         that does not once the store is large, by itself, while reads go on: see
         :mod:`qkv.indexing`.
+    read_values : bool or "auto"
+        Whether values that are sentences are encoded, too, as a second key: see
+        :mod:`qkv.fields`. Doubles what such records take to encode and to keep. ``"auto"``: the
+        file's own, or where the encoder reads human language.
     durability : {"normal", "full"}
         ``"normal"``: an acknowledged write survives the death of the process; ``"full"``: also
         the loss of power, for some milliseconds a write.
@@ -115,6 +118,7 @@ class Database(Questions, Teaching, MutableMapping[str, Value]):
         imagination: float | Literal["auto"] = "auto",
         decoding: Literal["cosine", "euclidean"] = "cosine",
         index: Literal["auto", "flat", "quantized", "clustered", "hnsw", "ivf"] = "auto",
+        read_values: bool | Literal["auto"] = "auto",
         durability: Durability = "normal",
         timeout: float = 5.0,
     ) -> None:
@@ -134,7 +138,7 @@ class Database(Questions, Teaching, MutableMapping[str, Value]):
         self._tables = Tables(file, durability=durability, timeout=timeout)
         weakref.finalize(self, self._tables.close)
         try:
-            self._space = Space(self._tables, encoder, metric)
+            self._space = Space(self._tables, encoder, metric, check_switch(read_values))
             kind = check_index(index, self._space.metric)
             self._reader = Reader(
                 self._tables, self._space, lexicon, decoded, temperature, null, kind
@@ -393,16 +397,22 @@ class Database(Questions, Teaching, MutableMapping[str, Value]):
         if vectors is not None:
             blobs: list[bytes | None] = list(self._space.given(vectors, len(pairs)))
         else:
-            blobs = self._encoded(keys, progress)
-        self._tables.put(keys, stored, blobs, self._space.encode, metadata=about, replace=replace)
-        self._space.stored(keys)
-
-    def _encoded(self, keys: list[str], progress: Progress | None) -> list[bytes | None]:
-        """Vectors for the keys that have none yet; None for those that have."""
-        known = self._tables.known(keys)
-        fresh = list(dict.fromkeys(key for key in keys if key not in known))
-        vectors = dict(zip(fresh, self._space.encode(fresh, progress), strict=True))
-        return [vectors.get(key) for key in keys]
+            known = self._tables.known(keys)
+            blobs = [None if key in known else b"" for key in keys]
+        said = [sentence_of(*one) for one in stored] if self._space.reads_values else None
+        fresh = [key for key, blob in zip(keys, blobs, strict=True) if blob == b""]
+        texts = list(dict.fromkeys([*fresh, *(text for text in said or () if text)]))
+        encoded = dict(zip(texts, self._space.encode(texts, progress), strict=True))
+        self._tables.put(
+            keys,
+            stored,
+            [encoded[key] if blob == b"" else blob for key, blob in zip(keys, blobs, strict=True)],
+            self._space.encode,
+            of_values=None if said is None else [encoded[text] if text else None for text in said],
+            metadata=about,
+            replace=replace,
+        )
+        self._space.stored(texts)
 
     def metadata(self, key: str) -> dict[str, Any]:
         """What was stored with a record for filters; an empty dict if nothing was."""
@@ -417,4 +427,5 @@ class Database(Questions, Teaching, MutableMapping[str, Value]):
         row = self._tables.one(VECTOR, key) if storable(key) else None
         if row is None:
             raise KeyError(key)
-        return np.frombuffer(row[0], dtype="<f4").copy()
+        vector: Floats = unpacked(row, self._tables.precision())[0].copy()
+        return vector

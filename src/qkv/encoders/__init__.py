@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from qkv.encoders.background import TEXTS, background, strangers
 from qkv.encoders.cached import CachedEncoder
 from qkv.encoders.gated import GatedEncoder
 from qkv.encoders.glove import GloveEncoder
@@ -37,6 +38,7 @@ __all__ = [
     "FAMILIES",
     "LIGHT",
     "NAMES",
+    "TEXTS",
     "CachedEncoder",
     "Encoder",
     "GatedEncoder",
@@ -50,6 +52,7 @@ __all__ = [
     "SentenceTransformersEncoder",
     "TransformerEncoder",
     "UseEncoder",
+    "background",
     "check_text",
     "costly",
     "default_name",
@@ -57,6 +60,7 @@ __all__ = [
     "encode_queries",
     "fingerprint",
     "resolve",
+    "strangers",
 ]
 
 #: The encoder of a new store that names none, and what takes its place where a transformer cannot

@@ -45,6 +45,7 @@ class Encoder(Protocol):
     - ``weighs_queries``, true where the length of a query says how its heads are weighed, and may
       exceed 1; with it ``as_queries(texts, keys)``, which turns keys that were encoded from texts
       into queries,
+    - ``precision``, ``"<f2"`` where keys may be kept in half precision,
     - ``reads_language``, true where texts are of human languages, so that typos in queries may be
       mended,
     - ``costly``, true where encoding takes so long, or so much money, that what an interrupted

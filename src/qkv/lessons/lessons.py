@@ -74,10 +74,9 @@ class Lessons:
         old = [] if before is None else before.bad
         right = [["key", record], [kind, stored]]
         wrong = [one for one in (*old, *(w for w in wrong if w not in old)) if one not in right]
-        blob = np.ascontiguousarray(vector, dtype="<f4").tobytes()
+        blob = space.stored_form(vector)
         text = q if isinstance(q, str) else None
         self._tables.correct(Correction(0, text, blob, record, kind, stored, wrong))
-        self._space.agree(len(vector))
 
     def _named(self, one: Value) -> list[Any]:
         if isinstance(one, str) and self._tables.one(ID, one) is not None:
@@ -187,7 +186,7 @@ class Lessons:
     def _raw(self) -> Snapshot:
         """Keys as they are stored."""
         snapshot = self._reader.snapshot()
-        if snapshot.projected:  # W_K has been applied to them
+        if snapshot.projected or snapshot.valued:  # W_K has been applied, or more stands there
             snapshot = Snapshot.blank().advance(self._tables, self._space.metric, IDENTITY)
         return snapshot
 

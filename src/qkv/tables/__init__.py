@@ -9,14 +9,19 @@ everything newer than its own clock. docs/file-format.md describes the file.
 from qkv.tables.connection import Durability
 from qkv.tables.lessons import Correction, Question, SavedProjection
 from qkv.tables.statements import GET, HAS, ID, METADATA, SETTING, VECTOR
-from qkv.tables.store import Batch, Changes, Tables
+from qkv.tables.store import VALUED, Batch, Changes, Tables
+from qkv.tables.vectors import HALF, PRECISION, SINGLE, packed, unpacked
 
 __all__ = [
     "GET",
+    "HALF",
     "HAS",
     "ID",
     "METADATA",
+    "PRECISION",
     "SETTING",
+    "SINGLE",
+    "VALUED",
     "VECTOR",
     "Batch",
     "Changes",
@@ -25,4 +30,6 @@ __all__ = [
     "Question",
     "SavedProjection",
     "Tables",
+    "packed",
+    "unpacked",
 ]

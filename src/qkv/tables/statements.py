@@ -69,6 +69,9 @@ MIGRATIONS = (
         value
     );
     """,
+    """
+    ALTER TABLE vectors ADD COLUMN of_value BLOB;
+    """,
 )
 
 GET = "SELECT kind, value FROM records WHERE key = ?"
@@ -105,7 +108,12 @@ PUT_VECTOR = """
     INSERT OR REPLACE INTO vectors (id, vector, version)
     SELECT id, ?, ? FROM records WHERE key = ?
 """
-NEW_VECTOR = "INSERT INTO vectors (id, vector, version) VALUES (?, ?, ?)"
+NEW_VECTOR = "INSERT INTO vectors (id, vector, of_value, version) VALUES (?, ?, ?, ?)"
+# Of a record that this transaction wrote, where its value has another vector now.
+PUT_OF_VALUE = """
+    UPDATE vectors SET of_value = ?1, version = ?2
+    WHERE id = (SELECT id FROM records WHERE key = ?3 AND version = ?2) AND of_value IS NOT ?1
+"""
 WITHOUT_VECTOR = """
     SELECT key FROM records LEFT JOIN vectors USING (id)
     WHERE records.version = ? AND vectors.id IS NULL
@@ -140,12 +148,12 @@ FORGET = (
 CLOCK = "SELECT version, floor, count, words FROM clock"
 
 CHANGED = """
-    SELECT r.id, r.kind, r.value, CASE WHEN v.version > ? THEN v.vector END
-    FROM records r JOIN vectors v USING (id) WHERE r.version > ? ORDER BY +r.id
+    SELECT r.id, r.kind, r.value, CASE WHEN v.version > ?1 THEN v.vector END, v.of_value
+    FROM records r JOIN vectors v USING (id) WHERE r.version > ?1 ORDER BY +r.id
 """
 # Two scans side by side read twice as fast as a join.
 EVERY_VALUE = "SELECT id, kind, value FROM records ORDER BY id"
-EVERY_VECTOR = "SELECT id, vector FROM vectors ORDER BY id"
+EVERY_VECTOR = "SELECT id, vector, of_value FROM vectors ORDER BY id"
 COUNT_DELETED = "SELECT count(*) FROM deletions WHERE version > ?"
 DELETED = "SELECT id FROM deletions WHERE version > ?"
 
@@ -158,10 +166,11 @@ SETTING = "SELECT value FROM settings WHERE name = ?"
 
 # A correction that names an answer is a record that the dict does not show. Its id is negative.
 EVERY_CORRECTION = """
-    SELECT -1 - id, kind, value, vector FROM corrections WHERE kind IS NOT NULL ORDER BY id DESC
+    SELECT -1 - id, kind, value, vector, NULL FROM corrections
+    WHERE kind IS NOT NULL ORDER BY id DESC
 """
 CHANGED_CORRECTIONS = """
-    SELECT -1 - id, kind, value, vector FROM corrections
+    SELECT -1 - id, kind, value, vector, NULL FROM corrections
     WHERE kind IS NOT NULL AND version > ? ORDER BY id DESC
 """
 COUNT_CORRECTIONS = "SELECT count(*) FROM corrections WHERE kind IS NOT NULL"

@@ -23,11 +23,15 @@ from qkv.filters import Filter
 from qkv.tables import statements as sql
 from qkv.tables.file import MEND
 from qkv.tables.lessons import LessonTables
+from qkv.tables.vectors import HALF, PRECISION, SINGLE
 from qkv.tables.words import numbers
 from qkv.types import Integers
 from qkv.values import Stored
 
-__all__ = ["Batch", "Changes", "Tables"]
+__all__ = ["VALUED", "Batch", "Changes", "Tables"]
+
+#: Setting that says whether any value has a vector.
+VALUED = "valued"
 
 #: Records fetched at a time.
 _BATCH = 10_000
@@ -37,21 +41,29 @@ _LOOK, _FREE = 500, 500
 
 
 class Batch(NamedTuple):
-    """Some records that are new or changed; a vector is None where only the value changed."""
+    """Some records that are new or changed; a vector is None where only the value changed.
+
+    The vector of a value is None where it has none.
+    """
 
     ids: list[int]
     values: list[tuple[str, Stored]]
     vectors: list[bytes | None]
+    of_values: list[bytes | None]
 
 
 class Changes(NamedTuple):
-    """What happened after a version; `anew` says to forget what was known before."""
+    """What happened after a version; `anew` says to forget what was known before.
+
+    Vectors are as they are kept, in this precision: see :mod:`qkv.tables.vectors`.
+    """
 
     version: int
     anew: bool
     total: int
     deleted: list[int]
     changed: Iterator[Batch]
+    precision: str
 
 
 class Tables(LessonTables):
@@ -98,6 +110,11 @@ class Tables(LessonTables):
         wait = 0.0 if at_once else self._timeout
         with self._waiting(wait), self.writing(unnoticed=True) as (connection, _):
             connection.execute(sql.KEEP, (name, value))
+
+    def precision(self) -> str:
+        """How vectors are kept: see :mod:`qkv.tables.vectors`."""
+        row = self.one(sql.SETTING, PRECISION)
+        return SINGLE if row is None else HALF if row[0] == HALF else SINGLE
 
     def changed_since(self, version: int) -> int:
         """How many records came, went or changed after a version of the clock."""
@@ -172,6 +189,7 @@ class Tables(LessonTables):
         vectors: Sequence[bytes | None],
         missing: Callable[[list[str]], Iterable[bytes]],
         *,
+        of_values: Sequence[bytes | None] | None = None,
         metadata: Sequence[str | None] | None = None,
         replace: bool = True,
     ) -> None:
@@ -184,12 +202,15 @@ class Tables(LessonTables):
         missing : callable
             Makes vectors for keys that turn out to have none (another writer deleted them since
             the caller looked).
+        of_values : sequence, optional
+            Vectors of the values, None for those that have none; by default none has.
         metadata : sequence, optional
             JSON objects, or None where what is stored stays.
         replace : bool
             False leaves records alone that are there already.
         """
         about: Iterable[str | None] = metadata or repeat(None, len(keys))
+        beside: Sequence[bytes | None] = of_values or [None] * len(keys)
         with self.writing() as (connection, version):
             (last,) = connection.execute(sql.NEWEST).fetchone()
             connection.executemany(
@@ -205,7 +226,11 @@ class Tables(LessonTables):
             if grown and grown == len(keys):  # all new: their ids follow each other, in order
                 connection.executemany(
                     sql.NEW_VECTOR,
-                    ((id, v, version) for id, v in enumerate(vectors, first) if v is not None),
+                    (
+                        (id, v, of_value, version)
+                        for id, (v, of_value) in enumerate(zip(vectors, beside, strict=True), first)
+                        if v is not None
+                    ),
                 )
             else:
                 connection.executemany(
@@ -222,6 +247,13 @@ class Tables(LessonTables):
                 connection.executemany(
                     sql.PUT_VECTOR, ((v, version, key) for v, key in zip(made, bare, strict=True))
                 )
+            if of_values is not None and grown != len(keys):
+                last_wins = dict(zip(keys, of_values, strict=True))
+                connection.executemany(
+                    sql.PUT_OF_VALUE, ((v, version, key) for key, v in last_wins.items())
+                )
+            if any(beside):
+                connection.execute(sql.BEGIN, (VALUED, "1"))
             self._wrote(connection, version)
 
     def pop(self, key: str) -> tuple[str, Stored] | None:
@@ -318,10 +350,8 @@ class Tables(LessonTables):
             else:
                 deleted = [id for (id,) in connection.execute(sql.DELETED, (since,))]
                 corrected = _changed(connection.execute(sql.CHANGED_CORRECTIONS, (since,)))
-                batches = chain(
-                    corrected, _changed(connection.execute(sql.CHANGED, (since, since)))
-                )
-            yield Changes(version, anew, count, deleted, batches)
+                batches = chain(corrected, _changed(connection.execute(sql.CHANGED, (since,))))
+            yield Changes(version, anew, count, deleted, batches, self.precision())
 
     # ── filters ──────────────────────────────────────────────────────────────────────────────
 
@@ -346,8 +376,9 @@ class Tables(LessonTables):
 
 def _changed(cursor: sqlite3.Cursor) -> Iterator[Batch]:
     while rows := cursor.fetchmany(_BATCH):
-        ids, kinds, stored, vectors = zip(*rows, strict=True)
-        yield Batch(list(ids), list(zip(kinds, stored, strict=True)), list(vectors))
+        ids, kinds, stored, vectors, of_values = zip(*rows, strict=True)
+        values = list(zip(kinds, stored, strict=True))
+        yield Batch(list(ids), values, list(vectors), list(of_values))
 
 
 def _everything(connection: sqlite3.Connection) -> Iterator[Batch]:
@@ -357,6 +388,7 @@ def _everything(connection: sqlite3.Connection) -> Iterator[Batch]:
     while rows := values.fetchmany(_BATCH):
         blobs = vectors.fetchmany(_BATCH)
         ids, kinds, stored = zip(*rows, strict=True)
-        if ids != tuple(id for id, _ in blobs):
+        if ids != tuple(id for id, *_ in blobs):
             raise CorruptFile("records and vectors do not match; " + MEND)
-        yield Batch(list(ids), list(zip(kinds, stored, strict=True)), [blob for _, blob in blobs])
+        pairs = list(zip(kinds, stored, strict=True))
+        yield Batch(list(ids), pairs, [v for _, v, _ in blobs], [v for *_, v in blobs])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qkv.encoders import Encoder, encode_all, fingerprint
+from qkv.encoders.protocol import Encoder, encode_all, fingerprint
 from qkv.errors import EndpointError
 from qkv.types import Floats
 

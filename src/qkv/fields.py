@@ -1,0 +1,75 @@
+"""Fields: how much of an answer the value tells, beside the key.
+
+Where values are texts of sentences, what they say is a second key: an answer holds words that the
+question lacks. The score of a record is
+
+    s = q · k + b q · (v − c),
+
+v the vector of its value, c that of general text (the background), so that a value which says
+nothing of the query, or none at all, counts 0. How much values count is read off how well keys find
+their *own* values, never off whether values agree:
+
+    β = 0.3 clip((w − .05) / .2, 0, 1),    b = β / (1 − β) · σ_k / σ_v,
+
+where w, the witness, is the share of up to 300 keys that find their own value first among theirs,
+less what chance finds; σ_k and σ_v are the mean standard deviations of a query's scores with keys
+and with values. Shuffled values have w = 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from qkv.attention import product
+from qkv.snapshot import Snapshot
+from qkv.types import Floats, Integers
+
+__all__ = ["value_weight"]
+
+#: Keys that are asked, and records that are looked at for them.
+_ASKED, _SEEN = 300, 1200
+#: β at most, and the witness from which on it grows, and over which it is full.
+_MOST, _FROM, _OVER = 0.3, 0.05, 0.2
+#: Keys that found another's value, added to those that were asked: a few keys prove little.
+_DOUBT = 4
+
+
+def value_weight(snapshot: Snapshot, queries: Callable[[Integers], Floats]) -> float:
+    """How much the values of a store count beside its keys: b.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        With what its values say beside its keys.
+    queries : callable
+        Turns rows into queries (m, d): their keys, as if they were asked.
+
+    Returns
+    -------
+    float
+        0 where keys do not find their own values.
+    """
+    rows = snapshot.index.live(np.arange(len(snapshot.index)))
+    if len(rows) > _SEEN:  # some may have no value
+        rows = np.sort(np.random.default_rng(0).choice(rows, _SEEN, replace=False))
+    vectors = snapshot.index.vectors(rows)
+    d = vectors.shape[1] // 2
+    valued = np.flatnonzero(vectors[:, d:].any(axis=1))[:_ASKED]
+    rows, keys, values = rows[valued], vectors[valued, :d], vectors[valued, d:]
+    n = len(rows)
+    if n < 2:
+        return 0.0
+    asked = queries(rows)
+    with_keys, with_values = product(asked, keys.T), product(asked, values.T)
+    groups = snapshot.group_ids()[rows]
+    found = int((groups[with_values.argmax(axis=1)] == groups).sum())
+    by_chance = float((groups[:, None] == groups).sum() / n)
+    witness = max(0.0, found - by_chance) / (n + _DOUBT)
+    beta = _MOST * min(1.0, max(0.0, (witness - _FROM) / _OVER))
+    spread = float(with_values.std(axis=1).mean())
+    if not beta or not spread:
+        return 0.0
+    others = with_keys[~np.eye(n, dtype=bool)].reshape(n, n - 1)
+    return beta / (1 - beta) * float(others.std(axis=1).mean()) / spread
