@@ -25,9 +25,9 @@ from intents import banking, clinc
 from study import SEED, write
 
 from qkv.calibration import NEAR, gather, prior
-from qkv.encoders import background
 from qkv.calibration.logistic import Logistic, fit_logistic
 from qkv.calibration.model import SCORES, UNANSWERABLE, features
+from qkv.encoders import background
 from qkv.encoders.glove import glove_table
 from qkv.indexes import FlatIndex
 from qkv.prototypes import all_sums

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from qkv import Database, Origin
 from qkv.calibration import NEAR, Calibration, Store, calibrate, gather, prior
-from qkv.encoders import TEXTS, background
 from qkv.calibration.evidence import CANDIDATES, Evidence
 from qkv.calibration.model import Level
-from qkv.encoders import HashingEncoder, HeadsEncoder, resolve
+from qkv.encoders import TEXTS, HashingEncoder, HeadsEncoder, background, resolve
 from qkv.errors import InputError
 from qkv.indexes import FlatIndex
 from qkv.prototypes import Prototypes
