@@ -2,7 +2,8 @@
 
 Postings come from the file token by token, when a query first needs them, and stay in memory; what
 is written meanwhile is added to them. So a search reads nothing that it does not need, and a word
-that half of all records hold costs milliseconds once.
+that half of all records hold costs milliseconds once. Keys, values, or both: each is a set of texts
+of its own, with its own lengths and its own rare words.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as attribute
 from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple
@@ -31,6 +33,11 @@ _CROWDED = 1000
 _KEPT = 1 << 24
 #: How soon a repeated word stops counting, and how much a long text is held back (Robertson).
 _K1, _B = 1.2, 0.75
+_TINY = 1e-9
+#: A word that more than one text of so many holds is weighed for all of them.
+_OFTEN = 16
+#: Groups for each of the k best, that scores are cut into.
+_GROUPS = 8
 
 
 class Scheme(StrEnum):
@@ -55,6 +62,14 @@ class Scheme(StrEnum):
     BM25 = "bm25"
 
 
+class Field(StrEnum):
+    """Which texts of a record are searched: its ``KEYS``, its ``VALUES``, or ``BOTH`` as one."""
+
+    KEYS = "keys"
+    VALUES = "values"
+    BOTH = "both"
+
+
 class Postings(NamedTuple):
     """The texts that hold a token: their places in the corpus, each once, and how often."""
 
@@ -64,7 +79,7 @@ class Postings(NamedTuple):
 
 @dataclass(frozen=True)
 class Corpus:
-    """All texts at one moment; a text that was rewritten has a new place.
+    """All records at one moment; one that was rewritten has a new place.
 
     Attributes
     ----------
@@ -72,8 +87,8 @@ class Corpus:
         The clock of the tables; −1 before anything was read.
     ids : array (n,), int64
         Record at each place.
-    lengths : array (n,), float64
-        Its tokens.
+    lengths : array (2, n), float64
+        Tokens of its key and of its value.
     live : array (n,), bool
         Whether it is still there.
     read : int
@@ -81,9 +96,9 @@ class Corpus:
     """
 
     version: int = -1
-    ids: Integers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    lengths: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    live: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    ids: Integers = attribute(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    lengths: NDArray[np.float64] = attribute(default_factory=lambda: np.zeros((2, 0)))
+    live: NDArray[np.bool_] = attribute(default_factory=lambda: np.zeros(0, dtype=bool))
     read: int = 0
 
     @cached_property
@@ -105,10 +120,23 @@ class Corpus:
         return int(np.count_nonzero(self.live))
 
     @cached_property
-    def mean(self) -> float:
-        """Mean length of the live texts."""
-        dead = self.lengths[~self.live].sum()
-        return float(self.lengths.sum() - dead) / max(1, self.size)
+    def _relative(self) -> dict[Field, NDArray[np.float64]]:
+        return {}
+
+    def length(self, field: Field) -> NDArray[np.float64]:
+        """Tokens of the text at each place: array (n,)."""
+        keys: NDArray[np.float64] = self.lengths[0]
+        values: NDArray[np.float64] = self.lengths[1]
+        return keys + values if field is Field.BOTH else keys if field is Field.KEYS else values
+
+    def held_back(self, field: Field) -> NDArray[np.float64]:
+        """How much BM25 holds a text back by its length, k₁ (1 − b + b |d| / avg): array (n,)."""
+        if field not in self._relative:
+            length = self.length(field)
+            dead = length[~self.live].sum()
+            mean = float(length.sum() - dead) / max(1, self.size)
+            self._relative[field] = _K1 * (1 - _B + _B * length / max(mean, _TINY))
+        return self._relative[field]
 
     def places(self, ids: Integers) -> Integers:
         """Places of the records of these ids; those that are not there are left out."""
@@ -133,34 +161,46 @@ class Corpus:
     def rewritten(self, gone: Sequence[int], documents: Sequence[Document], version: int) -> Corpus:
         """The corpus after records were deleted and texts were written."""
         ids = np.array([document.id for document in documents], dtype=np.int64)
-        lengths = np.array([document.counts.total() for document in documents], dtype=np.float64)
+        sizes = [(document.key.total(), document.value.total()) for document in documents]
+        lengths = np.array(sizes, dtype=np.float64).reshape(-1, 2).T
         live = np.concatenate((self.live, np.ones(len(ids), dtype=bool)))
         live[self.places(np.concatenate((np.array(gone, dtype=np.int64), ids)))] = False
         return Corpus(
             version,
             np.concatenate((self.ids, ids)),
-            np.concatenate((self.lengths, lengths)),
+            np.concatenate((self.lengths, lengths), axis=1),
             live,
             self.read,
         )
 
 
 class Word(NamedTuple):
-    """A token of a query: the live texts that hold it, what it is worth to each, and its idf."""
+    """A token of a query: the live texts that hold it, what it is worth to each, and its idf.
 
-    places: Integers
+    `places` is None for one that many texts hold: then `weights` has a number for every place.
+    """
+
+    places: Integers | None
     weights: Floats
     idf: float
+    df: int
 
 
-def weigh(corpus: Corpus, postings: Postings, scheme: Scheme | str = Scheme.BM25) -> Word:
+def weigh(
+    corpus: Corpus,
+    postings: Postings,
+    scheme: Scheme | str = Scheme.BM25,
+    field: Field = Field.BOTH,
+) -> Word:
     """Say what a token is worth to each text that holds it.
 
     Parameters
     ----------
     corpus : Corpus
     postings : Postings
+        Of the texts of this field.
     scheme : Scheme
+    field : Field
 
     Returns
     -------
@@ -175,19 +215,21 @@ def weigh(corpus: Corpus, postings: Postings, scheme: Scheme | str = Scheme.BM25
     idf = float(np.log1p((corpus.size - df + 0.5) / (df + 0.5)))
     scheme = check_scheme(scheme)
     if not df or scheme is Scheme.OVERLAP:
-        return Word(places, counts, idf)
-    if scheme is Scheme.TFIDF:
+        weights = counts
+    elif scheme is Scheme.TFIDF:
         rare = 1 + np.log((corpus.size + 1) / (df + 1))
-        return Word(places, rare**2 * np.sqrt(counts / corpus.lengths[places]), idf)
-    held_back = _K1 * (1 - _B + _B / corpus.mean * corpus.lengths[places])
-    return Word(places, (idf * (_K1 + 1)) * counts / (counts + held_back), idf)
+        weights = rare**2 * np.sqrt(counts / corpus.length(field)[places])
+    else:
+        weights = (idf * (_K1 + 1)) * counts / (counts + corpus.held_back(field)[places])
+    if df * _OFTEN <= len(corpus.ids):
+        return Word(places, weights, idf, df)
+    # A word that many hold is added to all quicker than to each of them.
+    spread = np.zeros(len(corpus.ids))
+    spread[places] = weights
+    return Word(None, spread, idf, df)
 
 
-def score(
-    corpus: Corpus,
-    words: Sequence[tuple[Word, int]],
-    allowed: NDArray[np.bool_] | None = None,
-) -> NDArray[np.float64]:
+def score(corpus: Corpus, words: Sequence[tuple[Word, int]]) -> NDArray[np.float64]:
     """Score every text for one query.
 
     Parameters
@@ -195,8 +237,6 @@ def score(
     corpus : Corpus
     words : sequence of (Word, int)
         Each distinct token of the query, and how often it counts.
-    allowed : array (n,), bool, optional
-        Places that may be found.
 
     Returns
     -------
@@ -204,11 +244,12 @@ def score(
         Score at each place; 0 where no word is held.
     """
     total = np.zeros(len(corpus.ids))
-    for (places, weights, _), times in words:
-        if allowed is not None:
-            kept = allowed[places]
-            places, weights = places[kept], weights[kept]  # noqa: PLW2901
-        total[places] += weights if times == 1 else times * weights
+    for word, times in words:
+        weights = word.weights if times == 1 else times * word.weights
+        if word.places is None:
+            total += weights
+        else:
+            total[word.places] += weights
     return total
 
 
@@ -221,7 +262,18 @@ def check_scheme(scheme: Scheme | str) -> Scheme:
         raise InputError(f"scheme is one of {names}, not {scheme!r}") from None
 
 
+def check_field(in_: Field | str) -> Field:
+    """Return the field of that name, or raise an InputError that lists them."""
+    try:
+        return Field(in_)
+    except ValueError:
+        names = ", ".join(repr(str(f)) for f in Field)
+        raise InputError(f"in_ is one of {names}, not {in_!r}") from None
+
+
 _NONE = Postings(np.zeros(0, dtype=np.int64), np.zeros(0))
+#: What the index calls them.
+_COLUMNS = {Field.KEYS: "key", Field.VALUES: "value"}
 
 
 @dataclass(frozen=True)
@@ -234,28 +286,32 @@ class Scored:
     scores : array (n,), float64
         At each place; 0 where no word is held.
     rarity : float
-        Sum of the idf of the query's words, of those too that no text holds: what BM25 gives to a
-        text of mean length that holds each word once.
+        R: sum of the idf of the query's words, of those too that no text holds: what BM25 gives to
+        a text of mean length that holds each word once.
+    known_share : float
+        K: the share of R, 0 … 1, of the words that some text holds. A query in a language that the
+        store does not speak has little of it.
     left : array (l,), int64, or None
-        Places that may have a score, ascending; None: all.
+        The only places that may be found, ascending; None: all.
     """
 
     corpus: Corpus
     scores: NDArray[np.float64]
     rarity: float
+    known_share: float = 1.0
     left: Integers | None = None
 
     def best(self, k: int) -> tuple[Integers, Floats]:
         """Ids of the k best, best first, earlier records first among equals; and their scores."""
-        if self.left is None:
-            places = np.flatnonzero(self.scores > 0)  # five times as fast as of the scores
-        else:  # quicker than looking at all
-            places = self.left[self.scores[self.left] > 0]
+        scores = self.scores if self.left is None else self.scores[self.left]
+        floor = _reached(scores, k)
+        places = np.flatnonzero(scores >= floor if floor > 0 else scores > 0)
         if len(places) > k:
-            held = self.scores[places]
+            held = scores[places]
             places = places[held >= np.partition(held, len(held) - k)[len(held) - k]]
-        places = places[np.argsort(-self.scores[places], kind="stable")[:k]]
-        return self.corpus.ids[places], self.scores[places]
+        places = places[np.argsort(-scores[places], kind="stable")[:k]]
+        found = places if self.left is None else self.left[places]
+        return self.corpus.ids[found], scores[places]
 
     def of(self, ids: Integers) -> Floats:
         """Scores of records, 0 for those that are not there: array (len(ids),)."""
@@ -263,6 +319,16 @@ class Scored:
         at, there = self.corpus.find(ids)
         found[there] = self.scores[self.corpus.order[at[there]]]
         return found
+
+
+def _reached(scores: NDArray[np.float64], k: int) -> float:
+    """A score that at least k reach, and not many more: the k-th best of the groups' maxima."""
+    groups = _GROUPS * k
+    size = len(scores) // groups
+    if size < 2:
+        return 0.0
+    maxima = scores[: groups * size].reshape(size, groups).max(axis=0)
+    return float(np.partition(maxima, groups - k)[groups - k])
 
 
 class Forms:
@@ -310,11 +376,11 @@ class Keywords:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._corpus = Corpus()
-        self._postings: dict[str, Postings] = {}
-        self._words: dict[tuple[str, Scheme], Word] = {}
-        self._held = 0  # places in all postings
+        self._postings: dict[tuple[str, Field], Postings] = {}
+        self._words: dict[tuple[str, Field, Scheme], Word] = {}
+        self._held = self._weighed = 0  # numbers in all postings, and in all words
         self._forms: dict[str, Forms] = {}
-        self._latest: tuple[Corpus, Integers, Integers, NDArray[np.bool_]] | None = None
+        self._latest: tuple[Corpus, Integers, Integers] | None = None
 
     def scored(
         self,
@@ -322,6 +388,7 @@ class Keywords:
         scheme: Scheme = Scheme.BM25,
         language: str | None = None,
         among: Integers | None = None,
+        in_: Field = Field.BOTH,
     ) -> Iterator[Scored]:
         """Score all texts for one query after the other, as of one moment.
 
@@ -334,6 +401,8 @@ class Keywords:
             Count all forms of a word as one: of this language.
         among : array (a,), int64, optional
             Ids of the only records that may be found.
+        in_ : Field
+            Which texts: of keys, of values, or of both as one.
 
         Yields
         ------
@@ -343,46 +412,62 @@ class Keywords:
             forms = self._forms.setdefault(language, Forms(language))
             queries = [[forms.term(token) for token in query] for query in queries]
         counted = [Counter(query) for query in queries]
-        corpus, known = self._at_one_moment({term for query in counted for term in query}, scheme)
-        left, allowed = (None, None) if among is None else self._left(corpus, among)
+        terms = {term for query in counted for term in query}
+        corpus, known = self._at_one_moment(terms, in_, scheme)
+        left = None if among is None else self._left(corpus, among)
         for query in counted:
             times = dict.fromkeys(query, 1) if scheme is Scheme.OVERLAP else query
             words = [(known[term], times[term]) for term in query]
-            rarity = sum(query[term] * known[term].idf for term in query)
-            yield Scored(corpus, score(corpus, words, allowed), rarity, left)
+            worth = [(known[term].df, query[term] * known[term].idf) for term in query]
+            rarity = sum(idf for _, idf in worth)
+            heard = sum(idf for df, idf in worth if df)
+            share = heard / rarity if rarity else 0.0
+            yield Scored(corpus, score(corpus, words), rarity, share, left)
 
-    def _left(self, corpus: Corpus, among: Integers) -> tuple[Integers, NDArray[np.bool_]]:
-        """Places of records, and a mask of them; those of the latest filter are remembered."""
+    def _left(self, corpus: Corpus, among: Integers) -> Integers:
+        """Places of records; those of the latest filter are remembered."""
         latest = self._latest
         if latest is None or latest[0] is not corpus or latest[1] is not among:
-            left = np.sort(corpus.places(among))
-            allowed = np.zeros(len(corpus.ids), dtype=bool)
-            allowed[left] = True
-            self._latest = latest = corpus, among, left, allowed
-        return latest[2], latest[3]
+            self._latest = latest = corpus, among, np.sort(corpus.places(among))
+        return latest[2]
 
-    def _at_one_moment(self, terms: set[str], scheme: Scheme) -> tuple[Corpus, dict[str, Word]]:
+    def _at_one_moment(
+        self, terms: set[str], field: Field, scheme: Scheme
+    ) -> tuple[Corpus, dict[str, Word]]:
         """Catch up with the tables, and read what is still missing of some terms."""
         self._tables.index_words()
         with self._tables.moment() as connection:
             version, floor, there = self._tables.clock(connection)
             if not there:  # dropped between the two, by another process
                 self._corpus, self._postings, self._words = Corpus(), {}, {}
-                return self._corpus, dict.fromkeys(terms, Word(*_NONE, 0.0))
+                self._held = self._weighed = 0
+                return self._corpus, dict.fromkeys(terms, Word(*_NONE, 0.0, 0))
             if version != self._corpus.version:
-                before, self._corpus, self._words = self._corpus, Corpus(), {}
+                before, self._corpus = self._corpus, Corpus()
+                self._words, self._weighed = {}, 0
                 # Should catching up be interrupted, the next search begins from nothing.
                 if before.version < floor or not self._advance(before, version, connection):
                     self._read_anew(version, connection)
-            if self._held > _KEPT:
-                self._postings, self._words, self._held = {}, {}, 0
-            for term in terms - self._postings.keys():
-                self._postings[term] = self._read(term, connection)
-                self._held += len(self._postings[term].places)
-            for term in terms:
-                if (term, scheme) not in self._words:
-                    self._words[term, scheme] = weigh(self._corpus, self._postings[term], scheme)
-            return self._corpus, {term: self._words[term, scheme] for term in terms}
+            if self._held + self._weighed > _KEPT:
+                self._postings, self._words = {}, {}
+                self._held = self._weighed = 0
+            return self._corpus, {
+                term: self._word(term, field, scheme, connection) for term in terms
+            }
+
+    def _word(
+        self, term: str, field: Field, scheme: Scheme, connection: sqlite3.Connection
+    ) -> Word:
+        known = self._words.get((term, field, scheme))
+        if known is None:
+            postings = self._postings.get((term, field))
+            if postings is None:
+                postings = self._postings[term, field] = self._read(term, field, connection)
+                self._held += len(postings.places)
+            known = weigh(self._corpus, postings, scheme, field)
+            self._words[term, field, scheme] = known
+            self._weighed += len(known.weights)
+        return known
 
     def _read_anew(self, version: int, connection: sqlite3.Connection) -> None:
         self._postings, self._held = {}, 0
@@ -391,7 +476,7 @@ class Keywords:
         live = np.ones(len(ids), dtype=bool)
         self._corpus = Corpus(version, ids, lengths.astype(np.float64), live, len(ids))
 
-    def _read(self, term: str, connection: sqlite3.Connection) -> Postings:
+    def _read(self, term: str, field: Field, connection: sqlite3.Connection) -> Postings:
         language, colon, _ = term.partition(":")
         tokens = [term]
         if colon:
@@ -399,7 +484,8 @@ class Keywords:
             if not forms.known:
                 forms.add(self._tables.vocabulary(connection))
             tokens = forms.of(term)
-        found = [self._tables.postings(connection, token) for token in tokens]
+        column = _COLUMNS.get(field)
+        found = [self._tables.postings(connection, token, column) for token in tokens]
         return self._corpus.postings(np.concatenate(found))
 
     def _advance(self, before: Corpus, version: int, connection: sqlite3.Connection) -> bool:
@@ -411,14 +497,24 @@ class Keywords:
             return False
         gone, documents = self._tables.rewritten(connection, before.version)
         for place, document in enumerate(documents, len(before.ids)):
-            for term, count in self._terms(document.counts).items():
-                if term in self._postings:
-                    places, counts = self._postings[term]
-                    self._postings[term] = Postings(
-                        np.append(places, place), np.append(counts, count)
-                    )
+            key, value = self._terms(document.key), self._terms(document.value)
+            for field, counts in (
+                (Field.KEYS, key),
+                (Field.VALUES, value),
+                (Field.BOTH, key + value),
+            ):
+                self._add(field, place, counts)
         self._corpus = before.rewritten(gone, documents, version)
         return True
+
+    def _add(self, field: Field, place: int, counts: Counter[str]) -> None:
+        """Add a text to the postings that are in memory."""
+        for term, count in counts.items():
+            if (term, field) in self._postings:
+                places, known = self._postings[term, field]
+                self._postings[term, field] = Postings(
+                    np.append(places, place), np.append(known, count)
+                )
 
     def _terms(self, counts: Counter[str]) -> Counter[str]:
         """The tokens of a text, and their stems in the languages that were asked for."""

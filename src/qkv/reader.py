@@ -33,6 +33,7 @@ from qkv.indexing import Indexing
 from qkv.lexicon import Lexicon, resolve_lexicon
 from qkv.snapshot import Snapshot
 from qkv.space import Query, Space
+from qkv.spread import Spread, spread
 from qkv.tables import GET, ID, Correction, Tables
 from qkv.types import (
     Attention,
@@ -48,8 +49,6 @@ from qkv.values import Kind, from_stored, same
 
 __all__ = ["SHOWN", "Reader", "check_head"]
 
-#: A hybrid search is a little warmer than attention alone: so it was measured (docs/search.md).
-FUSION_WARMTH = 1.25
 #: How much values count is seen anew when this share of the records has changed.
 _CHANGED = 0.2
 #: Filters whose records are remembered.
@@ -97,6 +96,7 @@ class Reader:
         self._snapshot = Snapshot.blank()
         #: Records, changes, and the projection, when it was last seen how much values count.
         self._weighed = 0, 0, 0
+        self._spread: Spread | None = None
         self._passing: OrderedDict[Filter, tuple[int, Integers]] = OrderedDict()
         self._lock = threading.RLock()
         _READERS.add(self)
@@ -292,11 +292,6 @@ class Reader:
             and decoding.metric == "cosine"
         )
 
-    def fusion_temperature(self, n: int) -> float:
-        """Temperature at which meaning and words meet in a hybrid search over n records."""
-        tau = self._tau(n, Head.BLEND, None, None)
-        return tau * FUSION_WARMTH if self.temperature == "auto" else tau
-
     def _tau(
         self, n: int, head: Head | None, given: float | None, calibration: Calibration | None
     ) -> float:
@@ -350,6 +345,15 @@ class Reader:
                 self._weigh_values()
                 self._indexing.look_after(self._snapshot, self._take)
             return self._snapshot
+
+    def spread(self, snapshot: Snapshot) -> Spread:
+        """What meaning and words are measured with; looked at again once much has changed."""
+        known = self._spread
+        if known is None or not known.holds(snapshot):
+            space = self._space
+            known = spread(snapshot, self._tables, space.metric, space.prepared)
+            self._spread = known
+        return known
 
     def _take(self, arranged: Snapshot) -> None:
         """Read from another arrangement of the records from now on."""

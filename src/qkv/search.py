@@ -18,13 +18,14 @@ import numpy as np
 from qkv.attention import check_count
 from qkv.errors import InputError
 from qkv.filters import Filter
-from qkv.keyword import Keywords, Scheme, Scored, check_scheme
+from qkv.keyword import Field, Keywords, Scheme, Scored, check_field, check_scheme
 from qkv.languages import stems
 from qkv.languages import stop_words as listed
-from qkv.ranking import reciprocal_rank_fusion, weighted_fusion
+from qkv.ranking import attention_fusion, reciprocal_rank_fusion, word_evidence
 from qkv.reader import Reader
 from qkv.snapshot import Snapshot
 from qkv.space import Query, Space
+from qkv.spread import Spread
 from qkv.tables import ID, Tables
 from qkv.types import Floats, Integers, Match, Place, Span
 from qkv.values import Stored, from_stored
@@ -34,9 +35,10 @@ __all__ = ["DEPTH", "Fusion", "Mode", "Options", "Search", "check_options"]
 
 #: Records that each retriever names for a fusion.
 DEPTH = 100
-_TINY = 1e-9
 #: Stands for no record.
 _NONE = -1
+#: Share of meaning in a hybrid search that is told nothing.
+_EVEN = 0.5
 
 #: How a hybrid search brings two rankings into one: see :meth:`qkv.Database.search`.
 Fusion: TypeAlias = Literal["attention", "rrf"] | float
@@ -71,6 +73,8 @@ class Options:
         Leave out the record whose key is the query.
     spans : bool
         Say where in the record the answer is.
+    in_ : Field or None
+        Which texts of a record are searched; None: words look into both, meaning into keys.
     """
 
     k: int
@@ -81,6 +85,17 @@ class Options:
     stop_words: frozenset[str]
     exclude_query: bool
     spans: bool
+    in_: Field | None = None
+
+    @property
+    def words_in(self) -> Field:
+        """Which texts words are looked for in."""
+        return self.in_ or Field.BOTH
+
+    @property
+    def share(self) -> float:
+        """Of meaning, in a hybrid search that adds scores."""
+        return _EVEN if isinstance(self.fusion, str) else self.fusion
 
     def heard(self, query: str) -> list[str]:
         """Tokens of a query that count."""
@@ -102,6 +117,7 @@ def check_options(
     stop_words: Any,
     exclude_query: bool,
     spans: bool,
+    in_: Field | str | None = None,
 ) -> Options:
     """Return options, or raise the InputError that says which cannot be used."""
     try:
@@ -116,11 +132,14 @@ def check_options(
             )
         fusion = float(fusion)
     scheme = check_scheme(scheme)
-    if fusion == "attention" and scheme is not Scheme.BM25 and mode is Mode.HYBRID:
+    if fusion != "rrf" and scheme is not Scheme.BM25 and mode is Mode.HYBRID:
         raise InputError(
-            f"fusion='attention' adds logits, and scheme={str(scheme)!r} has none; use "
-            "scheme='bm25', or fusion='rrf'"
+            f"fusion={fusion!r} adds scores, and those of scheme={str(scheme)!r} have no common "
+            "measure with meaning; use scheme='bm25', or fusion='rrf'"
         )
+    field = None if in_ is None else check_field(in_)
+    if mode is Mode.SEMANTIC:
+        _check_meant(field)
     return Options(
         check_count(k, "k"),
         mode,
@@ -130,7 +149,17 @@ def check_options(
         _unheard(stop_words) | (frozenset() if language is None else _small(language)),
         bool(exclude_query),
         bool(spans),
+        field,
     )
+
+
+def _check_meant(field: Field | None) -> None:
+    """Meaning knows the keys alone."""
+    if field not in {None, Field.KEYS}:
+        raise InputError(
+            f"mode='semantic' compares the query with keys, and in_={str(field)!r} asks for "
+            "values; use mode='keyword', or mode='hybrid' with the words of values"
+        )
 
 
 def _unheard(stop_words: Any) -> frozenset[str]:
@@ -183,8 +212,6 @@ class Meaning:
         self._prepared = prepared
         self._among = among
         self._understood = vectors.any(axis=1)
-        #: Records that may be found.
-        self.size = len(snapshot) if self._among is None else len(self._among)
 
     def best(self, k: int) -> list[Ranking]:
         """The best k records for each query; none for one of which nothing was understood."""
@@ -214,6 +241,14 @@ class Meaning:
         scores = self._snapshot.index.scores(self._prepared[query], rows)
         known = _ranking(self._snapshot.records[rows], scores)
         return np.array([known.get(id, 0.0) for id in ids.tolist()])
+
+    def deviations(self, query: int, ids: Integers, spread: Spread) -> Floats:
+        """The same as standard deviations above the query's mean."""
+        return spread.deviations(self.of(query, ids), self._prepared[query])
+
+    def spread(self, reader: Reader) -> Spread:
+        """What scores are measured with."""
+        return reader.spread(self._snapshot)
 
 
 class Search:
@@ -298,17 +333,18 @@ class Search:
         """Bring what meaning and words found into one ranking."""
         if options.fusion == "rrf":
             return reciprocal_rank_fusion([list(ranking) for ranking in rankings.values()])
-        if not isinstance(options.fusion, str):
-            return weighted_fusion(list(rankings.values()), [options.fusion, 1 - options.fusion])
         ids = np.array(list(rankings["semantic"] | rankings["keyword"]), dtype=np.int64)
         if not len(ids):
             return {}
-        held = scored.of(ids)
-        covered = np.minimum(1, held / max(scored.rarity, _TINY))
-        temperature = max(self._reader.fusion_temperature(meaning.size), _TINY)
-        logits = meaning.of(row, ids) / temperature + covered * held
-        order = np.argsort(-logits, kind="stable")
-        return _ranking(ids[order], logits[order])
+        spread = meaning.spread(self._reader)
+        scores = attention_fusion(
+            meaning.deviations(row, ids, spread),
+            word_evidence(scored.of(ids), scored.rarity, scored.known_share),
+            options.share,
+            spread.conflict,
+        )
+        order = np.argsort(-scores, kind="stable")
+        return _ranking(ids[order], scores[order])
 
     def _meaning(self, queries: Sequence[Query], among: Integers | None) -> Meaning:
         vectors = self._space.queries(queries)
@@ -332,7 +368,9 @@ class Search:
                 "mode='semantic'"
             )
         words = [options.heard(str(q)) for q in queries]
-        return self._keywords.scored(words, options.scheme, options.language, among)
+        return self._keywords.scored(
+            words, options.scheme, options.language, among, options.words_in
+        )
 
     def _own(self, queries: Sequence[Query], options: Options) -> list[int]:
         """For each query the record to leave out."""
@@ -348,6 +386,8 @@ class Search:
             wanted = set(options.heard(q))
             for match, found in zip(matches, spans, strict=True):
                 for field, text in _texts(match):
+                    if options.words_in not in {Field.BOTH, f"{field}s"}:
+                        continue
                     forms = wanted if options.language is None else _forms(text, wanted, options)
                     found += [
                         Span(text[start:end], field, start, end, "keyword")

@@ -230,10 +230,19 @@ def search(
         typer.Option(
             "--fusion",
             metavar="attention|rrf|SHARE",
-            help="How hybrid brings both rankings into one: by adding logits, by rank, or by "
-            "score, with this share (0 to 1) for meaning.",
+            help="How hybrid brings both rankings into one: by adding what meaning and words say, "
+            "by rank, or by adding with this share (0 to 1) for meaning.",
         ),
     ] = "attention",
+    in_: Annotated[
+        str | None,
+        typer.Option(
+            "--in",
+            metavar="keys|values|both",
+            help="Where words are looked for.",
+            show_default="both",
+        ),
+    ] = None,
     exclude_query: Annotated[
         bool, typer.Option("--exclude-query", help="Leave out the record whose key is TEXT.")
     ] = False,
@@ -268,6 +277,7 @@ def search(
         "language": language,
         "stop_words": _words(stop_words),
         "fusion": _fusion(fusion),
+        "in_": in_,
         "exclude_query": exclude_query,
         "spans": spans,
     }

@@ -16,7 +16,7 @@ from qkv.database.arguments import (
 )
 from qkv.encoders import Progress
 from qkv.filters import Where
-from qkv.keyword import Scheme
+from qkv.keyword import Field, Scheme
 from qkv.reader import SHOWN, Reader
 from qkv.search import Fusion, Mode, Search, check_options
 from qkv.space import Query, Space, check_query
@@ -239,6 +239,7 @@ class Questions:
         language: str | None = None,
         stop_words: str | Iterable[str] | None = None,
         fusion: Fusion = "attention",
+        in_: Field | str | None = None,
         spans: bool = False,
     ) -> list[Match]: ...
     @overload
@@ -254,6 +255,7 @@ class Questions:
         language: str | None = None,
         stop_words: str | Iterable[str] | None = None,
         fusion: Fusion = "attention",
+        in_: Field | str | None = None,
         spans: bool = False,
     ) -> list[list[Match]]: ...
     def search(
@@ -268,6 +270,7 @@ class Questions:
         language: str | None = None,
         stop_words: str | Iterable[str] | None = None,
         fusion: Fusion = "attention",
+        in_: Field | str | None = None,
         spans: bool = False,
     ) -> list[Match] | list[list[Match]]:
         """The records themselves, ranked by meaning, by words, or by both.
@@ -292,8 +295,10 @@ class Questions:
         stop_words : str or iterable of str, optional
             Words of the query that do not count: those of a language, or your own.
         fusion : "attention", "rrf" or float
-            How a hybrid search brings both rankings into one: as two heads of one attention, whose
-            logits are added; by rank; or by scores, with this share (0 … 1) for meaning.
+            How a hybrid search brings both rankings into one: by adding what meaning and words say,
+            each on a scale of its own; by rank; or by adding with this share (0 … 1) for meaning.
+        in_ : {"keys", "values", "both"}, optional
+            Where words are looked for: in both, unless told. Meaning is that of keys.
         spans : bool
             Say where in each record the answer is: words of the query, and the sentence nearest
             to it. Sentences are encoded for it, some milliseconds each.
@@ -312,7 +317,9 @@ class Questions:
         {'keyword': Place(rank=1, score=0.693...)}
         """
         queries, single = batch(q)
-        options = check_options(k, mode, scheme, fusion, language, stop_words, exclude_query, spans)
+        options = check_options(
+            k, mode, scheme, fusion, language, stop_words, exclude_query, spans, in_
+        )
         found = self._search.find(queries, options, check_where(where))
         return found[0] if single else found
 

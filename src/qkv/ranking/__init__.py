@@ -1,7 +1,12 @@
 """Choosing the best: exact top-k and fusion; and judging a ranking: recall@k, nDCG@k, MRR."""
 
 from qkv.ranking.best import improve, merge_best, top_k
-from qkv.ranking.fusion import reciprocal_rank_fusion, weighted_fusion
+from qkv.ranking.fusion import (
+    attention_fusion,
+    reciprocal_rank_fusion,
+    word_evidence,
+    word_weight,
+)
 from qkv.ranking.measures import (
     auroc,
     expected_calibration_error,
@@ -12,6 +17,7 @@ from qkv.ranking.measures import (
 )
 
 __all__ = [
+    "attention_fusion",
     "auroc",
     "expected_calibration_error",
     "improve",
@@ -22,5 +28,6 @@ __all__ = [
     "reciprocal_rank_fusion",
     "reliability_bins",
     "top_k",
-    "weighted_fusion",
+    "word_evidence",
+    "word_weight",
 ]

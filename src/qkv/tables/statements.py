@@ -246,6 +246,7 @@ LENGTHS = "SELECT id, sz FROM words_docsize ORDER BY id"
 VOCABULARY = "SELECT term FROM vocabulary"
 # One row instead of thousands: Python takes longer to fetch rows than SQLite to find them.
 POSTINGS = "SELECT group_concat(doc) FROM postings WHERE term = ?"
+POSTINGS_IN = POSTINGS + " AND col = ?"
 
 # ── filters ──────────────────────────────────────────────────────────────────────────────────────
 

@@ -28,10 +28,11 @@ _Text = tuple[int, str, str, Stored]
 
 
 class Document(NamedTuple):
-    """A record as keyword search sees it: its id, and how often it holds which token."""
+    """A record as keyword search sees it: its id, and how often key and value hold which token."""
 
     id: int
-    counts: Counter[str]
+    key: Counter[str]
+    value: Counter[str]
 
 
 class WordTables(Connection):
@@ -95,14 +96,33 @@ class WordTables(Connection):
         return version, floor, words == VERSION or self._temporary == version
 
     def lengths(self, connection: sqlite3.Connection) -> tuple[Integers, Integers]:
-        """Ids of all records, ascending, and their numbers of tokens: arrays (n,), int64."""
+        """Ids of all records, ascending: array (n,), int64; tokens of keys and values: (2, n)."""
         rows = connection.execute(sql.LENGTHS).fetchall()
         ids = np.array([id for id, _ in rows], dtype=np.int64)
-        return ids, np.array([_length(sizes) for _, sizes in rows], dtype=np.int64)
+        lengths = np.array([_lengths(sizes) for _, sizes in rows], dtype=np.int64)
+        return ids, lengths.reshape(-1, 2).T
 
-    def postings(self, connection: sqlite3.Connection, token: str) -> Integers:
-        """Ids of the records that hold a token, one for each time."""
-        return numbers(connection.execute(sql.POSTINGS, (token,)).fetchone()[0])
+    def postings(
+        self, connection: sqlite3.Connection, token: str, column: str | None = None
+    ) -> Integers:
+        """Ids of the records that hold a token, in ``"key"``, ``"value"`` or both: one each time.
+
+        Parameters
+        ----------
+        connection : sqlite3.Connection
+        token : str
+        column : str, optional
+            None: both.
+
+        Returns
+        -------
+        array (h,), int64
+        """
+        if column is None:
+            row = connection.execute(sql.POSTINGS, (token,)).fetchone()
+        else:
+            row = connection.execute(sql.POSTINGS_IN, (token, column)).fetchone()
+        return numbers(row[0])
 
     def vocabulary(self, connection: sqlite3.Connection) -> list[str]:
         """All tokens of the index."""
@@ -120,7 +140,9 @@ class WordTables(Connection):
         rows = connection.execute(sql.TEXTS_SINCE, (since,))
         documents = []
         for id, key, kind, value in rows:
-            documents.append(Document(id, Counter(tokens(key) + tokens(text_of(kind, value)))))
+            documents.append(
+                Document(id, Counter(tokens(key)), Counter(tokens(text_of(kind, value))))
+            )
         return gone, documents
 
 
@@ -146,13 +168,14 @@ def _counted(
         progress(done, done)
 
 
-def _length(sizes: bytes) -> int:
-    """Sum of the columns' lengths, which FTS5 keeps as big-endian numbers of 7 bits a byte."""
+def _lengths(sizes: bytes) -> tuple[int, int]:
+    """The columns' lengths, which FTS5 keeps as big-endian numbers of 7 bits a byte."""
     if len(sizes) == 2:  # nearly always: both below 128
-        return sizes[0] + sizes[1]
-    total = number = 0
+        return sizes[0], sizes[1]
+    found, number = [], 0
     for byte in sizes:
         number = number << 7 | byte & 127
         if byte < 128:
-            total, number = total + number, 0
-    return total
+            found.append(number)
+            number = 0
+    return found[0], found[1]

@@ -1,0 +1,161 @@
+"""How far apart the records of a store lie, by meaning and by words: what both are measured with.
+
+A cosine of .6 is much with one encoder and little with another; a common word of two texts says
+much, unless the store speaks two languages. Both are taken from a sample of the stored records
+themselves: no question is needed for it, and no label.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from qkv.snapshot import Snapshot
+from qkv.tables import Tables
+from qkv.types import Floats, Integers, Metric
+from qkv.words import tokens
+
+__all__ = ["Spread", "spread"]
+
+#: Records that are looked at.
+_SAMPLE = 200
+_SEED = 0
+#: Standard deviation of cosines that is expected before any is seen, and records that it is worth.
+_USUAL, _WORTH = 0.1, 10
+#: Records that another one is compared with by its words.
+_OTHERS = 20
+#: Records for which words and meaning agree that are expected before any is seen.
+_AGREEING = 20
+#: Agreement from which on nothing is in conflict, and how far below all is.
+_AGREED, _RANGE = 0.87, 0.15
+#: Changed records that make it worth looking again, if they are an eighth.
+_CHANGED = 8
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What a sample of the records says of all.
+
+    Attributes
+    ----------
+    deviation : float
+        σ > 0: mean standard deviation of a record's scores to the others, by meaning.
+    mean : array (d,)
+        The mean key: its dot product with a prepared query is the query's mean score.
+    conflict : float
+        From 0 … 1: how far words contradict meaning. 0 in a store of one language: what means the
+        same as a record has more words in common with it than another has. 1 where every text is
+        there in two languages, and the encoder sees it.
+    records, touched, projected : int
+        Of the snapshot that was looked at.
+    """
+
+    deviation: float
+    mean: Floats
+    conflict: float
+    records: int = 0
+    touched: int = 0
+    projected: int = 0
+
+    def holds(self, snapshot: Snapshot) -> bool:
+        """Whether a snapshot has not changed much since."""
+        changed = max(abs(len(snapshot) - self.records), snapshot.touched - self.touched)
+        return (
+            snapshot.projected == self.projected
+            and len(self.mean) == snapshot.index.dimension
+            and 0 <= changed * _CHANGED <= self.records
+            and self.touched <= snapshot.touched
+        )
+
+    def deviations(self, scores: Floats, query: Floats) -> Floats:
+        """Scores of one prepared query (d,) as standard deviations above its mean."""
+        found: Floats = (scores - query @ self.mean) / self.deviation
+        return found
+
+
+def spread(
+    snapshot: Snapshot, tables: Tables, metric: Metric, prepared: Callable[[Floats], Floats]
+) -> Spread:
+    """Look at a sample of the records: the same each time.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    tables : Tables
+        Of the same store.
+    metric : Metric
+    prepared : callable
+        What prepares the vectors of queries for the index.
+
+    Returns
+    -------
+    Spread
+    """
+    rows = np.flatnonzero(snapshot.records >= 0)  # no corrections: their keys are questions
+    rows = snapshot.index.live(rows)
+    if len(rows) > _SAMPLE:
+        chosen = np.random.default_rng(_SEED).choice(len(rows), _SAMPLE, replace=False)
+        rows = rows[np.sort(chosen)]
+    ids = snapshot.records[rows]
+    stored = tables.vectors_of(ids.tolist())
+    known = np.array([id in stored for id in ids.tolist()], dtype=bool)
+    rows, ids = rows[known], ids[known]
+    keys = snapshot.index.vectors(rows)
+    about = len(snapshot), snapshot.touched, snapshot.projected
+    if len(rows) < 2:
+        mean = keys.mean(axis=0) if len(rows) else np.zeros(snapshot.index.dimension)
+        return Spread(_USUAL if metric is Metric.COSINE else 1.0, mean, 0.0, *about)
+    blobs = b"".join(stored[id] for id in ids.tolist())
+    asked = prepared(np.frombuffer(blobs, dtype="<f4").reshape(len(ids), -1))
+    deviation = _deviation(asked @ keys.T, metric)
+    nearest = _nearest(snapshot, rows, asked)
+    return Spread(deviation, keys.mean(axis=0), _conflict(tables, ids, nearest), *about)
+
+
+def _deviation(scores: Floats, metric: Metric) -> float:
+    """Mean standard deviation of each row without its own."""
+    n = len(scores)
+    others = scores[~np.eye(n, dtype=bool)].reshape(n, n - 1)
+    found = float(others.std(axis=1).mean())
+    if metric is Metric.COSINE:
+        found = float(np.sqrt((n * found**2 + _WORTH * _USUAL**2) / (n + _WORTH)))
+    return found or 1.0
+
+
+def _nearest(snapshot: Snapshot, rows: Integers, asked: Floats) -> Integers:
+    """Of each record the one that means most nearly the same: ids, its own where there is none."""
+    found, _ = snapshot.index.neighbours(asked, 2)
+    other = np.where(found[:, 0] == rows, found[:, -1], found[:, 0])
+    return snapshot.records[np.where(other < 0, rows, other)]
+
+
+def _conflict(tables: Tables, ids: Integers, nearest: Integers) -> float:
+    """How seldom what means the same has more words in common than another record has."""
+    texts = tables.keys(np.union1d(ids, nearest).tolist())
+    words = {id: frozenset(tokens(text)) for id, text in texts.items()}
+    held = Counter(word for text in words.values() for word in text)
+    idf = {w: float(np.log1p((len(words) - df + 0.5) / (df + 0.5))) for w, df in held.items()}
+    rng = np.random.default_rng(_SEED)
+    agreed, asked = float(_AGREEING), _AGREEING
+    for id, near in zip(ids.tolist(), nearest.tolist(), strict=True):
+        others = [o for o in rng.choice(ids, _OTHERS).tolist() if o not in {id, near}]
+        if not others or near == id or near not in words or id not in words:
+            continue
+        common = _common(words[id], [words[o] for o in (near, *others) if o in words], idf)
+        if common.any():  # or words say nothing
+            ties = (common[1:] == common[0]).mean()
+            agreed += float((common[1:] < common[0]).mean() + 0.5 * ties)
+            asked += 1
+    return float(np.clip((_AGREED - agreed / asked) / _RANGE, 0, 1))
+
+
+def _common(
+    text: frozenset[str], others: Sequence[frozenset[str]], idf: dict[str, float]
+) -> Floats:
+    """How much a text has in common with each of others: Σ idf of both / √(Σ idf of the other)."""
+    shared = [sum(idf[word] for word in text & other) for other in others]
+    own = [sum(idf[word] for word in other) for other in others]
+    return np.array(shared) / np.sqrt(np.maximum(own, 1e-9))
