@@ -302,6 +302,13 @@ def summaries(count: int) -> list[str]:
         return list(islice(dict.fromkeys(rows), count))
 
 
+def packages() -> list[tuple[str, str]]:
+    """Names of Python packages with their one-line summaries: 250,000."""
+    with gzip.open(DATA / SUMMARIES, "rt") as lines:
+        rows = (line.rstrip("\n").split("\t") for line in islice(lines, 1, None))
+        return [(name, summary) for name, summary, *_ in rows]
+
+
 def shuffled(items: Sequence[T], seed: int) -> list[T]:
     """The items in an order of their own."""
     order = np.random.default_rng(seed).permutation(len(items))

@@ -16,6 +16,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from qkv.attention import check_count
+from qkv.cloze import EVEN, share_of_meaning
+from qkv.encoders import weak
 from qkv.errors import InputError
 from qkv.filters import Filter
 from qkv.keyword import Field, Keywords, Scheme, Scored, check_field, check_scheme
@@ -37,8 +39,6 @@ __all__ = ["DEPTH", "Fusion", "Mode", "Options", "Search", "check_options"]
 DEPTH = 100
 #: Stands for no record.
 _NONE = -1
-#: Share of meaning in a hybrid search that is told nothing.
-_EVEN = 0.5
 
 #: How a hybrid search brings two rankings into one: see :meth:`qkv.Database.search`.
 Fusion: TypeAlias = Literal["attention", "rrf"] | float
@@ -91,11 +91,6 @@ class Options:
     def words_in(self) -> Field:
         """Which texts words are looked for in."""
         return self.in_ or Field.BOTH
-
-    @property
-    def share(self) -> float:
-        """Of meaning, in a hybrid search that adds scores."""
-        return _EVEN if isinstance(self.fusion, str) else self.fusion
 
     def heard(self, query: str) -> list[str]:
         """Tokens of a query that count."""
@@ -207,7 +202,7 @@ class Meaning:
         prepared: Floats,
         among: Integers | None,
     ) -> None:
-        self._snapshot = snapshot
+        self.snapshot = snapshot
         self._tables = tables
         self._prepared = prepared
         self._among = among
@@ -215,12 +210,12 @@ class Meaning:
 
     def best(self, k: int) -> list[Ranking]:
         """The best k records for each query; none for one of which nothing was understood."""
-        if not len(self._snapshot.records):
+        if not len(self.snapshot.records):
             return [{} for _ in self._prepared]
         # A correction and the record that it names are one.
         more = k if self._tables.corrected() else 0
-        rows, scores = self._snapshot.index.neighbours(self._prepared, k + more, self._among)
-        ids = np.where(rows >= 0, self._snapshot.records[rows], _NONE)
+        rows, scores = self.snapshot.index.neighbours(self._prepared, k + more, self._among)
+        ids = np.where(rows >= 0, self.snapshot.records[rows], _NONE)
         if ids.min(initial=0) < _NONE:
             ids = self._meant(ids)
         ids[~self._understood] = _NONE
@@ -237,18 +232,14 @@ class Meaning:
 
     def of(self, query: int, ids: Integers) -> Floats:
         """Scores of records for one query, 0 for those that are not there."""
-        rows = self._snapshot.rows(ids)
-        scores = self._snapshot.index.scores(self._prepared[query], rows)
-        known = _ranking(self._snapshot.records[rows], scores)
+        rows = self.snapshot.rows(ids)
+        scores = self.snapshot.index.scores(self._prepared[query], rows)
+        known = _ranking(self.snapshot.records[rows], scores)
         return np.array([known.get(id, 0.0) for id in ids.tolist()])
 
     def deviations(self, query: int, ids: Integers, spread: Spread) -> Floats:
         """The same as standard deviations above the query's mean."""
         return spread.deviations(self.of(query, ids), self._prepared[query])
-
-    def spread(self, reader: Reader) -> Spread:
-        """What scores are measured with."""
-        return reader.spread(self._snapshot)
 
 
 class Search:
@@ -268,6 +259,7 @@ class Search:
         self._reader = reader
         self._keywords = Keywords(tables)
         self._latest: tuple[Snapshot, Integers, Integers] | None = None
+        self._shared: tuple[Spread, float] | None = None
 
     def find(
         self, queries: Sequence[Query], options: Options, where: Filter | None = None
@@ -336,15 +328,33 @@ class Search:
         ids = np.array(list(rankings["semantic"] | rankings["keyword"]), dtype=np.int64)
         if not len(ids):
             return {}
-        spread = meaning.spread(self._reader)
+        spread = self._reader.spread(meaning.snapshot)
+        given = options.fusion
+        share = self._share(spread, meaning.snapshot) if isinstance(given, str) else given
         scores = attention_fusion(
             meaning.deviations(row, ids, spread),
             word_evidence(scored.of(ids), scored.rarity, scored.known_share),
-            options.share,
+            share,
             spread.conflict,
         )
         order = np.argsort(-scores, kind="stable")
         return _ranking(ids[order], scores[order])
+
+    def scales(self) -> tuple[float, float]:
+        """Share of meaning in a hybrid search, and how far words contradict meaning; each 0 … 1."""
+        snapshot = self._reader.snapshot()
+        spread = self._reader.spread(snapshot)
+        return self._share(spread, snapshot), spread.conflict
+
+    def _share(self, spread: Spread, snapshot: Snapshot) -> float:
+        """Share of meaning where none is given: looked for again when the spread is."""
+        if self._space.encoder is None or not weak(self._space.encoder):
+            return EVEN
+        known = self._shared
+        if known is None or known[0] is not spread:
+            share = share_of_meaning(snapshot, self._tables, self._space, self._keywords)
+            self._shared = known = spread, share
+        return known[1]
 
     def _meaning(self, queries: Sequence[Query], among: Integers | None) -> Meaning:
         vectors = self._space.queries(queries)

@@ -27,10 +27,14 @@ _SEED = 0
 _USUAL, _WORTH = 0.1, 10
 #: Records that another one is compared with by its words.
 _OTHERS = 20
-#: Records for which words and meaning agree that are expected before any is seen.
-_AGREEING = 20
+#: Agreement that is expected before any is seen, and records that it is worth.
+_EXPECTED, _FIRM = 0.85, 20
 #: Agreement from which on nothing is in conflict, and how far below all is.
-_AGREED, _RANGE = 0.87, 0.15
+_AGREED, _RANGE = 0.79, 0.08
+#: A word is common from this share of the texts on.
+_COMMON = 0.03
+#: Keys are read up to here: to tokenize a long text of pieces takes longer than to find it.
+_READ = 2000
 #: Changed records that make it worth looking again, if they are an eighth.
 _CHANGED = 8
 
@@ -133,29 +137,39 @@ def _nearest(snapshot: Snapshot, rows: Integers, asked: Floats) -> Integers:
 
 
 def _conflict(tables: Tables, ids: Integers, nearest: Integers) -> float:
-    """How seldom what means the same has more words in common than another record has."""
+    """How seldom what means the same has more words in common than another record has.
+
+    Counted twice, by what all words are worth, and by common ones alone: a translation shares the
+    names in a text, but none of its small words.
+    """
     texts = tables.keys(np.union1d(ids, nearest).tolist())
-    words = {id: frozenset(tokens(text)) for id, text in texts.items()}
+    words = {id: frozenset(tokens(text[:_READ])) for id, text in texts.items()}
     held = Counter(word for text in words.values() for word in text)
     idf = {w: float(np.log1p((len(words) - df + 0.5) / (df + 0.5))) for w, df in held.items()}
+    common = {word: 1.0 for word, df in held.items() if df >= _COMMON * len(words)}
     rng = np.random.default_rng(_SEED)
-    agreed, asked = float(_AGREEING), _AGREEING
+    agreed, asked = _EXPECTED * _FIRM, _FIRM
     for id, near in zip(ids.tolist(), nearest.tolist(), strict=True):
         others = [o for o in rng.choice(ids, _OTHERS).tolist() if o not in {id, near}]
         if not others or near == id or near not in words or id not in words:
             continue
-        common = _common(words[id], [words[o] for o in (near, *others) if o in words], idf)
-        if common.any():  # or words say nothing
-            ties = (common[1:] == common[0]).mean()
-            agreed += float((common[1:] < common[0]).mean() + 0.5 * ties)
+        compared = [words[one] for one in (near, *others) if one in words]
+        shared = [_shared(words[id], compared, worth) for worth in (idf, common)]
+        if shared[0].any():  # or words say nothing
+            agreed += sum(map(_beaten, shared)) / 2
             asked += 1
     return float(np.clip((_AGREED - agreed / asked) / _RANGE, 0, 1))
 
 
-def _common(
-    text: frozenset[str], others: Sequence[frozenset[str]], idf: dict[str, float]
+def _beaten(shared: Floats) -> float:
+    """Share of the others that the first is before, ties by half."""
+    return float((shared[1:] < shared[0]).mean() + 0.5 * (shared[1:] == shared[0]).mean())
+
+
+def _shared(
+    text: frozenset[str], others: Sequence[frozenset[str]], worth: dict[str, float]
 ) -> Floats:
-    """How much a text has in common with each of others: Σ idf of both / √(Σ idf of the other)."""
-    shared = [sum(idf[word] for word in text & other) for other in others]
-    own = [sum(idf[word] for word in other) for other in others]
-    return np.array(shared) / np.sqrt(np.maximum(own, 1e-9))
+    """What a text shares with each of others: Σ worth of both / √(Σ worth of the other)."""
+    both = [sum(worth.get(word, 0.0) for word in text & other) for other in others]
+    own = [sum(worth.get(word, 0.0) for word in other) for other in others]
+    return np.array(both) / np.sqrt(np.maximum(own, 1e-9))

@@ -26,6 +26,7 @@ from qkv.encoders.protocol import (
     encode_all,
     encode_queries,
     fingerprint,
+    weak,
 )
 from qkv.encoders.sentence_transformers import SentenceTransformersEncoder
 from qkv.encoders.transformer import TransformerEncoder
@@ -61,6 +62,7 @@ __all__ = [
     "fingerprint",
     "resolve",
     "strangers",
+    "weak",
 ]
 
 #: The encoder of a new store that names none, and what takes its place where a transformer cannot

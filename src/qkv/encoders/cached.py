@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from qkv.encoders.protocol import Encoder, encode_all, encode_queries, fingerprint
+from qkv.encoders.protocol import Encoder, encode_all, encode_queries, fingerprint, weak
 from qkv.errors import NotADatabase
 from qkv.types import Floats
 
@@ -91,6 +91,7 @@ class CachedEncoder:
         self.path = Path(path)
         self.disposable = disposable
         self.fingerprint = fingerprint(encoder)
+        self.weak = weak(encoder)
         self._lock = threading.Lock()
 
     def encode(self, texts: list[str]) -> Floats:

@@ -86,6 +86,7 @@ class GloveEncoder:
     """
 
     dimension = 50
+    weak = True
 
     def __init__(self, *, raw: bool = False) -> None:
         self.raw = raw

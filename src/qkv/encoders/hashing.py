@@ -36,6 +36,8 @@ class HashingEncoder:
     True
     """
 
+    weak = True
+
     def __init__(self, dimension: int = 256) -> None:
         self.dimension = dimension
         self.fingerprint = f"hashing-{dimension}-v1"

@@ -48,6 +48,8 @@ class Model2VecEncoder:
         If model2vec is not installed: ``pip install 'qkv[model2vec]'``.
     """
 
+    weak = True
+
     def __init__(self, model: str | os.PathLike[str]) -> None:
         self.model = os.fspath(model)
         need(f"the encoder 'model2vec:{self.model}'", "model2vec", "model2vec")

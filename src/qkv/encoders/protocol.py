@@ -25,6 +25,7 @@ __all__ = [
     "encode_all",
     "encode_queries",
     "fingerprint",
+    "weak",
 ]
 
 #: Called with (done, total) while a long call works.
@@ -50,7 +51,9 @@ class Encoder(Protocol):
       mended,
     - ``costly``, true where encoding takes so long, or so much money, that what an interrupted
       ``update`` has encoded shall be kept for the next: see
-      :class:`qkv.encoders.cached.CachedEncoder`.
+      :class:`qkv.encoders.cached.CachedEncoder`,
+    - ``weak``, true where it is quick and knows no special field: before its first hybrid search
+      a large store then asks itself how far meaning is to be trusted, see :mod:`qkv.cloze`.
     """
 
     def encode(self, texts: list[str], /) -> Floats:
@@ -88,6 +91,11 @@ def fingerprint(encoder: Encoder) -> str:
 def costly(encoder: Encoder) -> bool:
     """Whether vectors of this encoder are worth keeping until they are stored."""
     return bool(getattr(encoder, "costly", False))
+
+
+def weak(encoder: Encoder) -> bool:
+    """Whether words alone may know more of a special field than this encoder."""
+    return bool(getattr(encoder, "weak", False))
 
 
 def encode_all(

@@ -38,6 +38,7 @@ class UseEncoder:
 
     dimension = 512
     costly = True
+    weak = True
     fingerprint = "use-multilingual-v3"
 
     def encode(self, texts: list[str]) -> Floats:

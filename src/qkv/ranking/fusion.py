@@ -17,7 +17,7 @@ _CROWD = 10
 #: Standard deviations above a query's mean from which meaning understands it, and all of it.
 _HEARD, _SURE = 3.0, 5.0
 #: Standard deviations by which the best stands out that let words count 1/e.
-_STANDING = 0.2
+_STANDING = 0.1
 
 
 def reciprocal_rank_fusion(
@@ -87,13 +87,13 @@ def word_evidence(scores: Floats, rarity: float, known_share: float) -> Floats:
 
 
 def word_weight(deviations: Floats, conflict: float = 1.0) -> float:
-    """Say what is left of words where meaning has found its record: 1, all, to 0, nothing.
+    """Say how much words count where meaning has found its record: 1, all, to 0, nothing.
 
     In a store that has its texts in two languages, a record in the query's own language shares its
     small words, and the translation, which means the same, shares none: there words and meaning are
     no two witnesses of one thing, but the one or the other is right. Words count
 
-        exp(−conflict · understood · standing out / 0.2),
+        exp(−conflict · understood · standing out / 0.1),
 
     where *standing out* is how far the best record lies above the mean of the nine next, and
     *understood*, 0 … 1, how far it lies above 3 standard deviations, at most 5: a part number, of
@@ -111,7 +111,7 @@ def word_weight(deviations: Floats, conflict: float = 1.0) -> float:
     --------
     >>> import numpy as np
     >>> word_weight(np.array([7.0, 4.0, 4.0])), word_weight(np.array([2.5, 1.0, 1.0]))
-    (3.0...e-07, 1.0)
+    (9.3...e-14, 1.0)
     """
     if conflict <= 0 or len(deviations) < 2:
         return 1.0
