@@ -8,15 +8,16 @@ themselves: no question is needed for it, and no label.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import fsum
 
 import numpy as np
 
 from qkv.snapshot import Snapshot
 from qkv.tables import Tables
 from qkv.types import Floats, Integers, Metric
-from qkv.words import tokens
+from qkv.words import query_tokens
 
 __all__ = ["Spread", "spread"]
 
@@ -143,18 +144,25 @@ def _conflict(tables: Tables, ids: Integers, nearest: Integers) -> float:
     names in a text, but none of its small words.
     """
     texts = tables.keys(np.union1d(ids, nearest).tolist())
-    words = {id: frozenset(tokens(text[:_READ])) for id, text in texts.items()}
+    words = {id: frozenset(query_tokens(text[:_READ])) for id, text in texts.items()}
     held = Counter(word for text in words.values() for word in text)
     idf = {w: float(np.log1p((len(words) - df + 0.5) / (df + 0.5))) for w, df in held.items()}
     common = {word: 1.0 for word, df in held.items() if df >= _COMMON * len(words)}
+    # Sums are exact: they do not depend on the order of a set.
+    weighed = [(worth, _sums(words, worth)) for worth in (idf, common)]
     rng = np.random.default_rng(_SEED)
     agreed, asked = _EXPECTED * _FIRM, _FIRM
     for id, near in zip(ids.tolist(), nearest.tolist(), strict=True):
         others = [o for o in rng.choice(ids, _OTHERS).tolist() if o not in {id, near}]
         if not others or near == id or near not in words or id not in words:
             continue
-        compared = [words[one] for one in (near, *others) if one in words]
-        shared = [_shared(words[id], compared, worth) for worth in (idf, common)]
+        compared = [one for one in (near, *others) if one in words]
+        both = [words[id] & words[one] for one in compared]
+        shared = [
+            np.array([fsum(worth.get(w, 0.0) for w in held_by_both) for held_by_both in both])
+            / np.array([sums[one] for one in compared])
+            for worth, sums in weighed
+        ]
         if shared[0].any():  # or words say nothing
             agreed += sum(map(_beaten, shared)) / 2
             asked += 1
@@ -166,10 +174,9 @@ def _beaten(shared: Floats) -> float:
     return float((shared[1:] < shared[0]).mean() + 0.5 * (shared[1:] == shared[0]).mean())
 
 
-def _shared(
-    text: frozenset[str], others: Sequence[frozenset[str]], worth: dict[str, float]
-) -> Floats:
-    """What a text shares with each of others: Σ worth of both / √(Σ worth of the other)."""
-    both = [sum(worth.get(word, 0.0) for word in text & other) for other in others]
-    own = [sum(worth.get(word, 0.0) for word in other) for other in others]
-    return np.array(both) / np.sqrt(np.maximum(own, 1e-9))
+def _sums(words: Mapping[int, frozenset[str]], worth: Mapping[str, float]) -> dict[int, float]:
+    """√(Σ worth) of each text."""
+    return {
+        id: max(fsum(worth.get(word, 0.0) for word in text), 1e-9) ** 0.5
+        for id, text in words.items()
+    }
