@@ -30,12 +30,13 @@ from qkv.calibration.believing import Imagining
 from qkv.calibration.heads import Scales
 from qkv.encoders import TEXTS, background, strangers
 from qkv.errors import Closed, DiskFull, Locked, ReadOnlyFile
+from qkv.fields import own_queries
 from qkv.judging import fit_intervals
 from qkv.learning import held_out
 from qkv.projection import Projection
 from qkv.snapshot import Snapshot
 from qkv.space import Query, Space
-from qkv.tables import SETTING, Question, Tables, unpacked
+from qkv.tables import SETTING, Question, Tables
 from qkv.telling import Telling, too_few
 from qkv.types import Floats, Integers, Metric, Value
 from qkv.values import Kind
@@ -181,7 +182,7 @@ class Calibrating:
         if space.encoder is not None and space.same_kind:
             texts = strangers(space.encoder, space.dimension)
             if texts.shape[1] == space.dimension:
-                outside = space.beside(projection.queries(space.as_queries(TEXTS, texts)))
+                outside = space.prepared(space.as_queries(TEXTS, texts), projection)
         asking = self._asking(snapshot, projection)
         store = Store(
             snapshot.index,
@@ -215,22 +216,10 @@ class Calibrating:
             return None
 
         def asked(rows: Integers) -> Floats:
-            records = snapshot.records[rows]
-            if projection.key is not None:
-                keys = self._stored(records)
-            else:
-                keys = snapshot.index.vectors(rows)[:, : space.dimension]
-            texts = self._tables.texts_of(records.tolist())
-            return space.beside(projection.queries(space.as_queries(texts, keys)))
+            own = own_queries(snapshot, self._tables, space, rows, projection)
+            return space.prepared(own, projection)
 
         return asked
-
-    def _stored(self, records: Integers) -> Floats:
-        """Vectors (m, d) of records as they are stored; zeros for one that is gone."""
-        blobs = self._tables.vectors_of(records.tolist())
-        precision = self._tables.precision()
-        blank = bytes(np.dtype(precision).itemsize * self._space.dimension)
-        return unpacked([blobs.get(record, blank) for record in records.tolist()], precision)
 
     def _view(self, snapshot: Snapshot) -> _View:
         """What to ask: records that were not learned from, by what was not learned from them."""

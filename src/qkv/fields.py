@@ -23,10 +23,13 @@ from collections.abc import Callable
 import numpy as np
 
 from qkv.attention import product
+from qkv.projection import Projection
 from qkv.snapshot import Snapshot
-from qkv.types import Floats, Integers
+from qkv.space import Space
+from qkv.tables import Tables, unpacked
+from qkv.types import Floats, Integers, Metric
 
-__all__ = ["value_weight"]
+__all__ = ["own_queries", "value_weight"]
 
 #: Keys that are asked, and records that are looked at for them.
 _ASKED, _SEEN = 300, 1200
@@ -34,6 +37,35 @@ _ASKED, _SEEN = 300, 1200
 _MOST, _FROM, _OVER = 0.3, 0.05, 0.2
 #: Keys that found another's value, added to those that were asked: a few keys prove little.
 _DOUBT = 4
+
+
+def own_queries(
+    snapshot: Snapshot,
+    tables: Tables,
+    space: Space,
+    rows: Integers,
+    projection: Projection | None = None,
+) -> Floats:
+    """Keys of some rows as if they were asked: array (m, d), before W_Q.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    tables : Tables
+        Of the same store.
+    space : Space
+    rows : array (m,), int64
+    projection : Projection, optional
+        What the snapshot was read with; by default the one that holds.
+    """
+    records = snapshot.records[rows].tolist()
+    if (projection or space.projection).key is None and space.metric is Metric.COSINE:
+        keys = snapshot.index.vectors(rows)[:, : space.dimension]
+    else:  # as they are stored; zeros for one that is gone
+        blobs, precision = tables.vectors_of(records), tables.precision()
+        blank = bytes(np.dtype(precision).itemsize * space.dimension)
+        keys = unpacked([blobs.get(record, blank) for record in records], precision)
+    return space.as_queries(tables.texts_of(records), keys)
 
 
 def value_weight(snapshot: Snapshot, queries: Callable[[Integers], Floats]) -> float:

@@ -26,7 +26,7 @@ from qkv.calibration import Calibration
 from qkv.calibration.hidden import TEMPERATURE
 from qkv.derived import Progress, kind_of
 from qkv.errors import DiskFull, InputError, Locked, ReadOnlyFile
-from qkv.fields import value_weight
+from qkv.fields import own_queries, value_weight
 from qkv.filters import Filter
 from qkv.indexes.near_far import NearFarIndex
 from qkv.indexing import Indexing
@@ -350,9 +350,7 @@ class Reader:
         """What meaning and words are measured with; looked at again once much has changed."""
         known = self._spread
         if known is None or not known.holds(snapshot):
-            space = self._space
-            known = spread(snapshot, self._tables, space.metric, space.prepared)
-            self._spread = known
+            known = self._spread = spread(snapshot, self._tables, self._space)
         return known
 
     def _take(self, arranged: Snapshot) -> None:
@@ -374,14 +372,12 @@ class Reader:
         size, touched, learned = self._weighed
         if size and learned == space.learned and snapshot.touched - touched <= size * _CHANGED:
             return
-        d = space.scored_dimension
 
-        def queries(rows: Integers) -> Floats:
-            texts = self._tables.texts_of(snapshot.records[rows].tolist())
-            keys = snapshot.index.vectors(rows)[:, :d]
-            return space.projection.queries(space.as_queries(texts, keys))
+        def asked(rows: Integers) -> Floats:
+            own = own_queries(snapshot, self._tables, space, rows)
+            return space.projection.queries(own)
 
-        space.value_weight = value_weight(snapshot, queries)
+        space.value_weight = value_weight(snapshot, asked)
         self._weighed = len(snapshot), snapshot.touched, space.learned
 
     def _advanced(self, snapshot: Snapshot) -> Snapshot:

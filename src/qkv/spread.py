@@ -8,13 +8,15 @@ themselves: no question is needed for it, and no label.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import fsum
 
 import numpy as np
 
+from qkv.fields import own_queries
 from qkv.snapshot import Snapshot
+from qkv.space import Space
 from qkv.tables import Tables
 from qkv.types import Floats, Integers, Metric
 from qkv.words import query_tokens
@@ -81,9 +83,7 @@ class Spread:
         return found
 
 
-def spread(
-    snapshot: Snapshot, tables: Tables, metric: Metric, prepared: Callable[[Floats], Floats]
-) -> Spread:
+def spread(snapshot: Snapshot, tables: Tables, space: Space) -> Spread:
     """Look at a sample of the records: the same each time.
 
     Parameters
@@ -91,9 +91,7 @@ def spread(
     snapshot : Snapshot
     tables : Tables
         Of the same store.
-    metric : Metric
-    prepared : callable
-        What prepares the vectors of queries for the index.
+    space : Space
 
     Returns
     -------
@@ -105,17 +103,13 @@ def spread(
         chosen = np.random.default_rng(_SEED).choice(len(rows), _SAMPLE, replace=False)
         rows = rows[np.sort(chosen)]
     ids = snapshot.records[rows]
-    stored = tables.vectors_of(ids.tolist())
-    known = np.array([id in stored for id in ids.tolist()], dtype=bool)
-    rows, ids = rows[known], ids[known]
     keys = snapshot.index.vectors(rows)
     about = len(snapshot), snapshot.touched, snapshot.projected
     if len(rows) < 2:
         mean = keys.mean(axis=0) if len(rows) else np.zeros(snapshot.index.dimension)
-        return Spread(_USUAL if metric is Metric.COSINE else 1.0, mean, 0.0, *about)
-    blobs = b"".join(stored[id] for id in ids.tolist())
-    asked = prepared(np.frombuffer(blobs, dtype="<f4").reshape(len(ids), -1))
-    deviation = _deviation(asked @ keys.T, metric)
+        return Spread(_USUAL if space.metric is Metric.COSINE else 1.0, mean, 0.0, *about)
+    asked = space.prepared(own_queries(snapshot, tables, space, rows))
+    deviation = _deviation(asked @ keys.T, space.metric)
     nearest = _nearest(snapshot, rows, asked)
     return Spread(deviation, keys.mean(axis=0), _conflict(tables, ids, nearest), *about)
 
