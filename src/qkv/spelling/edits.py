@@ -78,13 +78,13 @@ class Channel:
     vowel: float = 5.5
     other: float = 7.0
     missing: float = 2.5
-    missing_double: float = 1.0
-    beside: float = 5.0
+    missing_double: float = 2.0
+    beside: float = 3.5
     extra: float = 7.0
     doubled: float = 2.0
-    swapped: float = 2.5
+    swapped: float = 1.5
     run: float = 1.0
-    form: float = 0.0
+    form: float = 2.0
     first: float = 0.75
     any: float = 3.0
     three: float = 1.0
@@ -93,7 +93,7 @@ class Channel:
     unknown: float = -20.0
     share: float = 0.3
     firm: float = 1000.0
-    context: float = 0.4
+    context: float = 0.5
     most: float = 100.0
     rare: float = 3.0
     common: int = 50_000

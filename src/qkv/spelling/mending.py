@@ -18,7 +18,7 @@ from math import exp, log
 from qkv.encoders.glove import glove_table
 from qkv.languages import LANGUAGES, stop_words
 from qkv.spelling.edits import FITTED, Channel, one_edit, slip
-from qkv.spelling.vocabulary import BEGIN, END, Vocabulary, folded, word_spans
+from qkv.spelling.vocabulary import BEGIN, END, Vocabulary, folded, lowered, word_spans
 
 __all__ = ["Change", "Mended", "mend"]
 
@@ -28,8 +28,12 @@ LONGEST = 1000
 MOST_CHANGED = 2 / 3
 #: In a language that is not English: shorter words, and such as are commoner in GloVe, stay.
 _FOREIGN_LETTERS, _FOREIGN_RANK = 5, 50_000
-#: Share of words that are stop words of one language alone from which on texts have a language.
-_SMALL_SHARE = 0.05
+#: Where no stop word says it, a text is English if so many of its words are so common.
+_ENGLISH_RANK, _ENGLISH_SHARE = 10_000, 0.5
+#: Share of words that are stop words of one language alone: from the first on, a store's texts have
+#: a language; from the second on, some have this one.
+_SMALL_SHARE, _SPOKEN_SHARE = 0.05, 0.01
+_OTHER_SCRIPT = "other script"
 
 #: Not words but names that machines read: digits, addresses, paths, operators, camelCase.
 _CODE = re.compile(r"\S*[\d_@/\\<>{}=#$+]\S*|\S*[a-z][A-Z]\S*|\w+(?:\.\w+)+")
@@ -118,13 +122,16 @@ def mend(
         return Mended(text)
     spans = list(word_spans(text))
     written = [text[start:end] for start, end in spans]
-    words = [word.lower() for word in written]
+    words = [lowered(word) for word in written]
     if all(len(word) < 3 or word in vocabulary for word in words):
         return Mended(text)
     ranks: dict[str, int] = glove_table().rows if use_lexicon else {}
     common = _common(channel.common) if use_lexicon else ()
     reading = _Reading(vocabulary, channel, ranks, common, len(words) == 1)
-    english = use_lexicon and _english(words, vocabulary)
+    language = _language(words, reading)
+    english = use_lexicon and language == "en"
+    if not english and not _speaks(vocabulary, language):
+        return Mended(text)
     codes = [code.span() for code in _CODE.finditer(text)]
     mixed = any(c.islower() for c in text)
     read = list(written)
@@ -250,9 +257,14 @@ def _accents(word: str, by: _Reading, *, english: bool) -> str:
     if word in _small_words():
         return word
     plain, store = folded(word), by.vocabulary
-    if found := store.accented(plain):
+    found = store.accented(plain)
+    if not english:
+        # An accent too many is another word, and one on the last letter another form.
+        fit = found and word == plain and found[:-1] != word[:-1]
+        return found if found and fit else word
+    if found:
         return found
-    unknown = english and word not in by.ranks and plain in by.common
+    unknown = word not in by.ranks and plain in by.common
     return plain if plain in store or unknown else word
 
 
@@ -320,21 +332,50 @@ def _only() -> dict[str, tuple[str, ...]]:
     return own
 
 
-def _english(words: Sequence[str], vocabulary: Vocabulary) -> bool:
-    """Whether a text is English, by its stop words; by the store's, where it has none."""
-    if sum(word[:1] >= "\u0370" for word in words) > len(words) / 2:
-        return False
-    votes: dict[str, int] = {}
+def _language(words: Sequence[str], by: _Reading) -> str:
+    """The language of a text, by its stop words; by its other words, where these do not say.
+
+    Empty where it is none of those that have a list.
+    """
+    if sum(word[0] >= "\u0370" for word in words) > len(words) / 2:
+        return _OTHER_SCRIPT
+    votes: dict[str, int] = dict.fromkeys(LANGUAGES, 0)
+    others = []
     for word in words:
         if len(word) > 1:
-            for language in _small_words().get(word, ()):
-                votes[language] = votes.get(language, 0) + 1
-    if not votes:
-        votes = {language: sum(map(vocabulary.count, only)) for language, only in _only().items()}
-        # A store of names has small words by chance.
-        if max(votes.values()) < _SMALL_SHARE * vocabulary.total:
-            return True
-    return votes.get("en", 0) >= max(votes.values())
+            languages = _small_words().get(word, ())
+            for language in languages:
+                votes[language] += 1
+            if not languages:
+                others.append(word)
+    english = votes.pop("en")
+    most = max(votes, key=lambda language: votes[language])
+    if english != votes[most]:
+        return "en" if english > votes[most] else most
+    known = sum(_familiar(word, by) for word in others)
+    likely = by.alone or known >= _ENGLISH_SHARE * len(others)
+    return "en" if likely and _speaks(by.vocabulary, "en") else ""
+
+
+def _familiar(word: str, by: _Reading) -> bool:
+    """Whether a word may be English, with a slip, where the store is."""
+    if folded(word) in by.vocabulary or by.ranks.get(word, _FOREIGN_RANK) < _ENGLISH_RANK:
+        return True
+    return len(word) >= _FOREIGN_LETTERS and bool(one_edit(word, "", by.vocabulary.counts))
+
+
+def _speaks(vocabulary: Vocabulary, language: str) -> bool:
+    """Whether a store may have texts of a language: one in English has others if its words say so.
+
+    A text in no known language may be in any that the store has.
+    """
+    if language in ("", _OTHER_SCRIPT):
+        return True
+    counts = {one: sum(map(vocabulary.count, only)) for one, only in _only().items()}
+    first = max(counts, key=lambda one: counts[one])
+    if counts[first] < _SMALL_SHARE * vocabulary.total or "en" not in (first, language):
+        return True
+    return counts[language] >= _SPOKEN_SHARE * vocabulary.total
 
 
 @cache

@@ -12,7 +12,7 @@ import numpy as np
 
 from qkv.types import Integers
 
-__all__ = ["BEGIN", "END", "Vocabulary", "folded", "word_spans", "words_of"]
+__all__ = ["BEGIN", "END", "Vocabulary", "folded", "lowered", "word_spans", "words_of"]
 
 #: What stands before the first word of a text and after the last.
 BEGIN, END = "<", ">"
@@ -40,7 +40,12 @@ def words_of(text: str) -> list[str]:
     >>> words_of("Don't reset the E1042, café!")
     ['don', 't', 'reset', 'the', 'e', 'café']
     """
-    return (_PLAIN_WORD if text.isascii() else _WORD).findall(text.lower())
+    return (_PLAIN_WORD if text.isascii() else _WORD).findall(lowered(text))
+
+
+def lowered(text: str) -> str:
+    """A text in lower case; Turkish's İ is one letter there, too."""
+    return text.lower() if text.isascii() else text.lower().replace("i\u0307", "i")
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:
