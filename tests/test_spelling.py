@@ -131,6 +131,15 @@ def test_other_languages_by_the_words_of_the_store(written: str, read: str) -> N
     assert mend(written, Vocabulary(SPANISH)).text == read
 
 
+@pytest.mark.parametrize(
+    "text", ["de vrienden moeten resten eten", "hai il tuo ordir", "hier ist die bestellung ordre"]
+)
+def test_an_english_store_has_no_words_for_other_languages(text: str) -> None:
+    english = Vocabulary([*SHOP, "friends must rest and eat", "order"])
+    assert mend(text, english).changes == ()
+    assert mend(text, english, use_lexicon=False).changes == ()
+
+
 def test_without_the_lexicon_only_the_stores_words_are_read() -> None:
     words = Vocabulary(SHOP)
     assert mend("my pasword", words, use_lexicon=False).text == "my password"

@@ -132,24 +132,35 @@ def mend(
     english = use_lexicon and language == "en"
     if not english and not _speaks(vocabulary, language):
         return Mended(text)
+    read = _words_read(text, spans, reading, english=english)
+    changes = [Change(a, b) for a, b in zip(written, read, strict=True) if a != b]
+    # Letters held down and accents are no matter of guessing.
+    guessed = sum(_bare(one.written.lower()) != _bare(one.read.lower()) for one in changes)
+    if not changes or guessed > max(1, MOST_CHANGED * len(words)):
+        return Mended(text)
+    return Mended(_replaced(text, spans, read), tuple(changes))
+
+
+def _words_read(
+    text: str, spans: Sequence[tuple[int, int]], by: _Reading, *, english: bool
+) -> list[str]:
+    """The words of a text as they are read, in their own case."""
+    read = [text[start:end] for start, end in spans]
+    words = [lowered(word) for word in read]
     codes = [code.span() for code in _CODE.finditer(text)]
     mixed = any(c.islower() for c in text)
-    read = list(written)
     before = BEGIN
-    for i, word in enumerate(words):
+    for i, (word, (at, stop)) in enumerate(zip(words, spans, strict=True)):
         after = words[i + 1] if i + 1 < len(words) else END
-        found, (at, stop) = word, spans[i]
+        found = word
         if not (text[stop : stop + 2] in _NOT or any(a <= at < b for a, b in codes)):
-            found = _read(word, before, after, reading) if english else _foreign(word, reading)
-        if found != word and not (mixed and _name(written[i], i, found, vocabulary)):
-            read[i] = _cased(found, written[i])
+            found = _read(word, before, after, by) if english else _foreign(word, by)
+        if found != word and not (mixed and _name(read[i], i, found, by.vocabulary)):
+            read[i] = _cased(found, read[i])
         else:
             found = word
         before = found
-    changes = [Change(a, b) for a, b in zip(written, read, strict=True) if a != b]
-    if not changes or len(changes) > max(1, MOST_CHANGED * len(words)):
-        return Mended(text)
-    return Mended(_replaced(text, spans, read), tuple(changes))
+    return read
 
 
 def _replaced(text: str, spans: Sequence[tuple[int, int]], read: Sequence[str]) -> str:
@@ -183,6 +194,8 @@ def _read(word: str, before: str, after: str, by: _Reading) -> str:
         return word
     if (other := _accents(word, by, english=True)) != word or not word.isascii():
         return other
+    if held := _held(word):
+        return _released(word, held, by)
     c = by.channel
     first = before if store.count(before) else None
     then = after if store.count(after) else None
@@ -205,9 +218,6 @@ def _meant(word: str, by: _Reading) -> Iterable[tuple[str, float]]:
     for found in one_edit(word, "", by.vocabulary.counts, by.common):
         if len(found) >= 3:
             yield found, slip(word, found, by.channel)[1]
-    for found in _held(word):
-        if found in by.vocabulary or found in by.common:
-            yield found, by.channel.run
 
 
 def _zipf(rank: int) -> float:
@@ -250,6 +260,15 @@ def _held(word: str) -> list[str]:
             last = run.end()
         found.append(held + word[last:])
     return found
+
+
+def _released(word: str, held: Sequence[str], by: _Reading) -> str:
+    """A word in which letters were held down, with each once or twice: as it is known, or once."""
+    known = [one for one in held if one in by.vocabulary or one in by.ranks]
+    if word not in by.ranks:
+        return max(known, key=lambda one: _likely(one, by)) if known else held[0]
+    best = max(known, key=lambda one: _likely(one, by), default=word)
+    return best if _likely(best, by) - by.channel.run > _likely(word, by) else word
 
 
 def _accents(word: str, by: _Reading, *, english: bool) -> str:
@@ -343,23 +362,36 @@ def _language(words: Sequence[str], by: _Reading) -> str:
     others = []
     for word in words:
         if len(word) > 1:
-            languages = _small_words().get(word, ())
+            languages = _small_words().get(word) or _small_words().get(_bare(word), ())
             for language in languages:
                 votes[language] += 1
             if not languages:
                 others.append(word)
     english = votes.pop("en")
     most = max(votes, key=lambda language: votes[language])
-    if english != votes[most]:
-        return "en" if english > votes[most] else most
+    ahead = english - votes[most]
+    if ahead > 0:
+        return "en"
+    # Small words are often two languages' ("to", "go", "my" are Polish).
+    if ahead < -1 or (ahead < 0 and not english):
+        return most
     known = sum(_familiar(word, by) for word in others)
-    likely = by.alone or known >= _ENGLISH_SHARE * len(others)
-    return "en" if likely and _speaks(by.vocabulary, "en") else ""
+    likely = by.alone or known >= (_ENGLISH_SHARE if ahead == 0 else 1) * len(others)
+    if likely and _speaks(by.vocabulary, "en"):
+        return "en"
+    return "" if ahead == 0 else most
+
+
+def _bare(word: str) -> str:
+    """A word without accents and without letters that were held down."""
+    once = _RUN.sub(r"\1", word)
+    # Shorter words without their accents are small words of another language: "för", "då".
+    return folded(once) if len(once) > 3 else once
 
 
 def _familiar(word: str, by: _Reading) -> bool:
     """Whether a word may be English, with a slip, where the store is."""
-    if folded(word) in by.vocabulary or by.ranks.get(word, _FOREIGN_RANK) < _ENGLISH_RANK:
+    if _bare(word) in by.vocabulary or by.ranks.get(word, _FOREIGN_RANK) < _ENGLISH_RANK:
         return True
     return len(word) >= _FOREIGN_LETTERS and bool(one_edit(word, "", by.vocabulary.counts))
 
