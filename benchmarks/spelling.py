@@ -713,7 +713,7 @@ def speed() -> Table:
         for text in texts:
             call(text)
         took = (time.process_time() - start) / len(texts)
-        table.rows.append([what, f"{1e3 * took:.3f} ms"])
+        table.rows.append([what, f"{1e3 * took:.4f} ms"])
     for what, texts in (
         ("15,000 questions counted", clinc("train").texts),
         ("100,000 summaries counted", summaries(100_000)),

@@ -99,7 +99,7 @@ class Channel:
     common: int = 50_000
 
 
-#: The defaults, found by ``benchmarks/spelling.py --fit`` on tuning parts alone. The optimum is flat.
+#: The defaults, found by ``benchmarks/spelling.py --fit`` on tuning parts; the optimum is flat.
 FITTED = Channel()
 
 

@@ -89,7 +89,7 @@ def mend(
     among others, capitalised words within a text unless the store has the other word, texts of
     which most words would change, and texts above 1,000 characters. In texts that are not English,
     and without the lexicon, only words of the store are read into a text, and only for long words
-    whose ending stays: another ending is another form.
+    whose first letter, vowels and ending stay: else it is another form, or another word.
 
     Parameters
     ----------
@@ -313,7 +313,7 @@ def _foreign(word: str, by: _Reading) -> str:
 
 
 def _another_form(word: str, found: str) -> bool:
-    """Whether two words differ as forms of one do: in the ending, a vowel, an accent."""
+    """Whether two words differ as other words do: in the ending, the first letter, a vowel."""
     kind = slip(word, found)[0]
     if kind == "swapped":
         return False
@@ -322,7 +322,7 @@ def _another_form(word: str, found: str) -> bool:
         min(len(word), len(found)),
     )
     ending = same >= min(len(word), len(found)) - 2
-    return ending or kind in ("vowel", "other")
+    return ending or not same or kind in ("vowel", "other")
 
 
 def _letters(word: str, store: Vocabulary) -> str:

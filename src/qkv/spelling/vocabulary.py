@@ -54,10 +54,16 @@ def word_spans(text: str) -> list[tuple[int, int]]:
 
 
 def folded(word: str) -> str:
-    """A word without its accents."""
+    """A word without its accents; й is no и with an accent but a letter.
+
+    Examples
+    --------
+    >>> folded("número"), folded("ёлкой")
+    ('numero', 'елкой')
+    """
     if word.isascii():
         return word
-    plain = unicodedata.normalize("NFD", word)
+    plain = unicodedata.normalize("NFD", word).replace("и\u0306", "й")
     return unicodedata.normalize("NFC", "".join(c for c in plain if not 0x300 <= ord(c) < 0x370))
 
 
