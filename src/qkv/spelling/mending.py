@@ -24,7 +24,7 @@ __all__ = ["Change", "Mended", "mend"]
 
 #: Longer texts say what they mean in other words, too.
 LONGEST = 1000
-#: Where more of a text would change, it is another language, or code.
+#: Where more of a text would be guessed, it is another language, or code.
 MOST_CHANGED = 2 / 3
 #: In a language that is not English: shorter words, and such as are commoner in GloVe, stay.
 _FOREIGN_LETTERS, _FOREIGN_RANK = 5, 50_000
@@ -87,9 +87,10 @@ def mend(
 
     Left alone are names that machines read (digits, ``@``, paths, camelCase), words in capitals
     among others, capitalised words within a text unless the store has the other word, texts of
-    which most words would change, and texts above 1,000 characters. In texts that are not English,
-    and without the lexicon, only words of the store are read into a text, and only for long words
-    whose first letter, vowels and ending stay: else it is another form, or another word.
+    which most words would become words that the store lacks, and texts above 1,000 characters. In
+    texts that are not English, and without the lexicon, only words of the store are read into a
+    text, and only for long words whose first letter, vowels and ending stay: else it is another
+    form, or another word.
 
     Parameters
     ----------
@@ -134,11 +135,18 @@ def mend(
         return Mended(text)
     read = _words_read(text, spans, reading, english=english)
     changes = [Change(a, b) for a, b in zip(written, read, strict=True) if a != b]
-    # Letters held down and accents are no matter of guessing.
-    guessed = sum(_bare(one.written.lower()) != _bare(one.read.lower()) for one in changes)
-    if not changes or guessed > max(1, MOST_CHANGED * len(words)):
+    if not changes or _guessed(changes, vocabulary) > max(1, MOST_CHANGED * len(words)):
         return Mended(text)
     return Mended(_replaced(text, spans, read), tuple(changes))
+
+
+def _guessed(changes: Sequence[Change], vocabulary: Vocabulary) -> int:
+    """How many words are guessed: not accents, letters held down, and words that the store has."""
+    return sum(
+        _bare(lowered(one.written)) != _bare(lowered(one.read))
+        and lowered(one.read) not in vocabulary
+        for one in changes
+    )
 
 
 def _words_read(
