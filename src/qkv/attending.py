@@ -24,6 +24,7 @@ from qkv.attention import Nothing
 from qkv.calibration import NEAR, Calibration
 from qkv.errors import InputError
 from qkv.judging import judge
+from qkv.lexical import Lexical
 from qkv.snapshot import Snapshot
 from qkv.space import Query, Space
 from qkv.tables import Tables
@@ -58,6 +59,8 @@ class Asking:
     calibration : Calibration or None
     background : callable
         Gives the null record's key, for calibration.
+    lexical : Lexical
+        The store's words.
     meanings : callable
         Opens the lexicon; it gives None where there is none.
     again : callable or None
@@ -73,6 +76,7 @@ class Asking:
     tolerance: float | None
     calibration: Calibration | None
     background: Callable[[], Floats]
+    lexical: Lexical
     meanings: Callable[[], Meanings | None]
     again: Callable[[Query, str], Attention] | None = None
 
@@ -132,14 +136,19 @@ def _attend(
     values = Nothing() if light else values_of(snapshot, offsets)
     vectors = space.queries(queries)
     prepared = space.prepared(vectors)
+    weighed = prepared if calibration is None else calibration.weigh(prepared)
     part = snapshot.index.partial(
-        prepared if calibration is None else calibration.weigh(prepared),
+        weighed,
         values,
         temperature=temperature,
         k=max(SHOWN, top_k or 0, asked.count if light else 0) if calibration is None else NEAR,
         among=asking.among,
         tolerance=asking.tolerance,
     )
+    near = part.indices, part.scores
+    raised = asking.lexical.raised(snapshot, asked.texts, weighed, near, asking.among)
+    if raised is not None:
+        part = part.raised(*raised, values)
     if top_k is not None:
         part = part.truncate(top_k, values)
     read = part.read(asking.null).silence(np.asarray(~vectors.any(axis=1)))

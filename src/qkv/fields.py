@@ -19,6 +19,7 @@ and with values. Shuffled values have w = 0.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,7 +30,7 @@ from qkv.space import Space
 from qkv.tables import Tables, unpacked
 from qkv.types import Floats, Integers, Metric
 
-__all__ = ["own_queries", "value_weight"]
+__all__ = ["ValueWeight", "own_queries", "value_weight"]
 
 #: Keys that are asked, and records that are looked at for them.
 _ASKED, _SEEN = 300, 1200
@@ -37,6 +38,13 @@ _ASKED, _SEEN = 300, 1200
 _MOST, _FROM, _OVER = 0.3, 0.05, 0.2
 #: Keys that found another's value, added to those that were asked: a few keys prove little.
 _DOUBT = 4
+
+
+class ValueWeight(NamedTuple):
+    """How much values count beside keys: b, in scores, and the odds β / (1 − β) behind it."""
+
+    scores: float = 0.0
+    odds: float = 0.0
 
 
 def own_queries(
@@ -68,8 +76,8 @@ def own_queries(
     return space.as_queries(tables.texts_of(records), keys)
 
 
-def value_weight(snapshot: Snapshot, queries: Callable[[Integers], Floats]) -> float:
-    """How much the values of a store count beside its keys: b.
+def value_weight(snapshot: Snapshot, queries: Callable[[Integers], Floats]) -> ValueWeight:
+    """How much the values of a store count beside its keys.
 
     Parameters
     ----------
@@ -80,8 +88,8 @@ def value_weight(snapshot: Snapshot, queries: Callable[[Integers], Floats]) -> f
 
     Returns
     -------
-    float
-        0 where keys do not find their own values.
+    ValueWeight
+        Zeros where keys do not find their own values.
     """
     rows = snapshot.index.live(np.arange(len(snapshot.index)))
     if len(rows) > _SEEN:  # some may have no value
@@ -92,7 +100,7 @@ def value_weight(snapshot: Snapshot, queries: Callable[[Integers], Floats]) -> f
     rows, keys, values = rows[valued], vectors[valued, :d], vectors[valued, d:]
     n = len(rows)
     if n < 2:
-        return 0.0
+        return ValueWeight()
     asked = queries(rows)
     with_keys, with_values = product(asked, keys.T), product(asked, values.T)
     groups = snapshot.group_ids()[rows]
@@ -102,6 +110,7 @@ def value_weight(snapshot: Snapshot, queries: Callable[[Integers], Floats]) -> f
     beta = _MOST * min(1.0, max(0.0, (witness - _FROM) / _OVER))
     spread = float(with_values.std(axis=1).mean())
     if not beta or not spread:
-        return 0.0
+        return ValueWeight()
     others = with_keys[~np.eye(n, dtype=bool)].reshape(n, n - 1)
-    return beta / (1 - beta) * float(others.std(axis=1).mean()) / spread
+    odds = beta / (1 - beta)
+    return ValueWeight(odds * float(others.std(axis=1).mean()) / spread, odds)

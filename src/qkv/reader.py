@@ -30,10 +30,10 @@ from qkv.fields import own_queries, value_weight
 from qkv.filters import Filter
 from qkv.indexes.near_far import NearFarIndex
 from qkv.indexing import Indexing
+from qkv.lexical import Lexical
 from qkv.lexicon import Lexicon, resolve_lexicon
 from qkv.snapshot import Snapshot
 from qkv.space import Query, Space
-from qkv.spread import Spread, spread
 from qkv.tables import GET, ID, Correction, Tables
 from qkv.types import (
     Attention,
@@ -96,7 +96,8 @@ class Reader:
         self._snapshot = Snapshot.blank()
         #: Records, changes, and the projection, when it was last seen how much values count.
         self._weighed = 0, 0, 0
-        self._spread: Spread | None = None
+        #: The store's words.
+        self.lexical = Lexical(tables, space)
         self._passing: OrderedDict[Filter, tuple[int, Integers]] = OrderedDict()
         self._lock = threading.RLock()
         _READERS.add(self)
@@ -176,23 +177,30 @@ class Reader:
                 tolerance=tolerance,
                 calibration=calibration,
                 background=self.calibrating.background,
+                lexical=self.lexical,
                 meanings=self.meanings,
                 again=again,
             )
-            found = self._attend(snapshot, rest, asking)
+            found = self._heard(snapshot, rest, asking)
             for place, q in enumerate(rest):
                 said = corrected.get(q) if isinstance(q, str) else None
                 wrong = self._wrong(snapshot, said)
                 if len(wrong):
-                    (other,) = self._attend(snapshot.without(wrong), [q], asking)
+                    (other,) = self._heard(snapshot.without(wrong), [q], asking)
                     found[place] = _unless(other, said)
         answers = iter(found)
         return [hit if hit is not None else next(answers) for hit in exact]
 
-    def _attend(
+    def _heard(
         self, snapshot: Snapshot, queries: Sequence[Query], asking: Asking
     ) -> list[Attention]:
-        return attend(snapshot, self._tables, self._space, queries, asking)
+        """Attend to queries as they are read, and answer them as they were asked."""
+        read, changes = self.lexical.hearing.queries(queries)
+        answers = attend(snapshot, self._tables, self._space, read, asking)
+        return [
+            answer if not mended else replace(answer, query=q, mended=mended)
+            for q, mended, answer in zip(queries, changes, answers, strict=True)
+        ]
 
     def _again(self, query: Query, hidden: str, *, count: int, **options: Any) -> Attention:
         """The same question, were one of the records not there."""
@@ -346,13 +354,6 @@ class Reader:
                 self._indexing.look_after(self._snapshot, self._take)
             return self._snapshot
 
-    def spread(self, snapshot: Snapshot) -> Spread:
-        """What meaning and words are measured with; looked at again once much has changed."""
-        known = self._spread
-        if known is None or not known.holds(snapshot):
-            known = self._spread = spread(snapshot, self._tables, self._space)
-        return known
-
     def _take(self, arranged: Snapshot) -> None:
         """Read from another arrangement of the records from now on."""
         with self._lock:
@@ -377,7 +378,7 @@ class Reader:
             own = own_queries(snapshot, self._tables, space, rows)
             return space.projection.queries(own)
 
-        space.value_weight = value_weight(snapshot, asked)
+        space.value_weight, space.value_odds = value_weight(snapshot, asked)
         self._weighed = len(snapshot), snapshot.touched, space.learned
 
     def _advanced(self, snapshot: Snapshot) -> Snapshot:
@@ -422,6 +423,7 @@ def _after_fork() -> None:
     for reader in list(_READERS):
         reader._lock = threading.RLock()
         reader._indexing.after_fork()
+        reader.lexical.hearing.after_fork()
 
 
 if hasattr(os, "register_at_fork"):

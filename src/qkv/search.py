@@ -20,7 +20,7 @@ from qkv.cloze import EVEN, share_of_meaning
 from qkv.encoders import weak
 from qkv.errors import InputError
 from qkv.filters import Filter
-from qkv.keyword import Field, Keywords, Scheme, Scored, check_field, check_scheme
+from qkv.keyword import Field, Scheme, Scored, check_field, check_scheme
 from qkv.languages import stems
 from qkv.languages import stop_words as listed
 from qkv.ranking import attention_fusion, reciprocal_rank_fusion, word_evidence
@@ -257,7 +257,7 @@ class Search:
         self._tables = tables
         self._space = space
         self._reader = reader
-        self._keywords = Keywords(tables)
+        self._keywords = reader.lexical.keywords
         self._latest: tuple[Snapshot, Integers, Integers] | None = None
         self._shared: tuple[Spread, float] | None = None
 
@@ -328,7 +328,7 @@ class Search:
         ids = np.array(list(rankings["semantic"] | rankings["keyword"]), dtype=np.int64)
         if not len(ids):
             return {}
-        spread = self._reader.spread(meaning.snapshot)
+        spread = self._reader.lexical.spread(meaning.snapshot)
         given = options.fusion
         share = self._share(spread, meaning.snapshot) if isinstance(given, str) else given
         scores = attention_fusion(
@@ -343,7 +343,7 @@ class Search:
     def scales(self) -> tuple[float, float]:
         """Share of meaning in a hybrid search, and how far words contradict meaning; each 0 … 1."""
         snapshot = self._reader.snapshot()
-        spread = self._reader.spread(snapshot)
+        spread = self._reader.lexical.spread(snapshot)
         return self._share(spread, snapshot), spread.conflict
 
     def _share(self, spread: Spread, snapshot: Snapshot) -> float:

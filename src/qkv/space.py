@@ -25,6 +25,7 @@ from qkv.encoders import (
     encode_all,
     encode_queries,
     fingerprint,
+    reads_language,
     resolve,
 )
 from qkv.encoders.protocol import LARGEST
@@ -92,7 +93,11 @@ class Space:
         #: Whether values that are sentences are encoded, too.
         self.reads_values = self._reads_values(settings, read_values)
         #: Whether any was, and how much they count beside keys: see :mod:`qkv.fields`.
-        self.valued, self.value_weight = False, 0.0
+        self.valued, self.value_weight, self.value_odds = False, 0.0, 0.0
+        #: Whether words count beside meaning, and typos are mended; not in files of before.
+        language = self.encoder is not None and reads_language(self.encoder)
+        new = "fingerprint" not in settings or "values" in settings
+        self.hears_words = language and new and self.metric is Metric.COSINE
         #: W_Q and W_K, and their number in the file; 0 is the identity.
         self.projection, self.learned = IDENTITY, 0
         #: The same as it was learned without the records that are held out.
@@ -113,6 +118,8 @@ class Space:
             )
             self._agree_with(settings, mark)
             self.reads_values = settings["values"] == "read"
+            if self.hears_words:
+                tables.index_words()
 
     def _agree_with(self, settings: dict[str, str], mark: str) -> None:
         path = self._tables.path
@@ -141,7 +148,7 @@ class Space:
                 "read_values=True needs an encoder that reads them, and the cosine metric; leave "
                 "it out"
             )
-        language = bool(getattr(self.encoder, "reads_language", False))
+        language = self.encoder is not None and reads_language(self.encoder)
         return able and (language if wanted == "auto" else bool(wanted))
 
     def refresh(self) -> None:

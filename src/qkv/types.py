@@ -59,6 +59,10 @@ class Origin(StrEnum):
     NOTHING = "nothing"
 
 
+#: What words add to a score is told from here on.
+_SAID = 0.005
+
+
 @dataclass(frozen=True, slots=True)
 class Weight:
     """One record as attention saw it.
@@ -70,13 +74,16 @@ class Weight:
     weight
         Its share of the attention, 0 … 1.
     score
-        How alike query and key are, in the store's metric.
+        How alike query and key are, in the store's metric, and what words add to it.
+    words
+        What words add to the score: see :mod:`qkv.lexical`.
     """
 
     key: str
     value: Value
     weight: float
     score: float
+    words: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +204,9 @@ class Attention:
     error
         Estimated relative error of the output (or of the mass, where nothing is blended) in a store
         so large that not every key was read; 0 where it was.
+    mended
+        Words of the query that were read as others, each with what it was read as: see
+        :mod:`qkv.spelling`.
     """
 
     query: Any
@@ -208,6 +218,7 @@ class Attention:
     output: Floats | None = field(default=None, repr=False, compare=False)
     calibrated: bool = False
     error: float = field(default=0.0, compare=False)
+    mended: tuple[tuple[str, str], ...] = ()
     again: Callable[[str], Attention] | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -257,6 +268,8 @@ class Attention:
         asked = repr(self.query) if isinstance(self.query, str) else "a vector"
         sure = "sure" if self.calibrated else "of the attention"
         yield f"{asked} → {self.value!r}  ({self.origin}, {self.confidence:.0%} {sure})"
+        if self.mended:
+            yield "read as: " + ", ".join(f"{a!r} as {b!r}" for a, b in self.mended)
         below = self.origin is Origin.NOTHING
         if self.candidates:
             yield "closest, but below the line:" if below else "possible answers:"
@@ -266,7 +279,8 @@ class Attention:
         yield f"  {self.null:6.1%}  nothing here: no stored value is the answer"
         yield f"looked at, at temperature {self.temperature:.3g}:"
         for w in self.weights[:5]:
-            yield f"  {w.weight:6.1%}  {w.key!r}: {w.value!r}  (score {w.score:.2f})"
+            words = f", {w.words:.2f} of it by words" if w.words >= _SAID else ""
+            yield f"  {w.weight:6.1%}  {w.key!r}: {w.value!r}  (score {w.score:.2f}{words})"
         others = 1.0 - self.null - sum(w.weight for w in self.weights[:5])
         yield f"  {max(0.0, others):6.1%}  the other records"
         yield f"  {self.null:6.1%}  the null record"

@@ -63,19 +63,21 @@ def named(
     for i, (query, (found, output, _)) in enumerate(zip(queries, answered, strict=True)):
         weights: list[Weight] = []
         speaking: dict[int, tuple[str, ...]] = {}
-        for row, record, id, weight, score in zip(
+        added = np.zeros(shown.shape[1]) if read.by is None else read.by[i]
+        for row, record, id, weight, score, words in zip(
             shown[i].tolist(),
             records[i].tolist(),
             numbers[i].tolist(),
             read.weights[i].tolist(),
             read.scores[i].tolist(),
+            added.tolist(),
             strict=False,
         ):
             # A record that was deleted since the snapshot has no key any more.
             if row < 0 or record not in keys:
                 continue
             key = keys[record]
-            weights.append(Weight(key, value[id], weight, score))
+            weights.append(Weight(key, value[id], weight, score, words))
             speaking[id] = (*speaking[id], key) if id in speaking else (key,)
         speaking[-1] = tuple(w.key for w in weights)  # all of them, for what is imagined
         null = float(read.null[i])

@@ -50,6 +50,8 @@ class Read:
         Weight of all the other records, and of the null record.
     error : array (m,), optional
         Estimated relative error of the output; None where nothing was estimated.
+    by : array (m, k), optional
+        What was added to these scores: see :meth:`Partial.raised`. None: nothing.
     """
 
     output: Floats
@@ -59,6 +61,7 @@ class Read:
     rest: Floats
     null: Floats
     error: Floats | None = None
+    by: Floats | None = None
 
     def dim(self, null: Floats) -> Read:
         """Give the null record these weights (m,), and what is left to the records."""
@@ -71,6 +74,7 @@ class Read:
             rest=self.rest * kept,
             null=np.where(self.null < 1, null, 1),
             error=self.error,
+            by=self.by,
         )
 
     def silence(self, rows: NDArray[np.bool_]) -> Read:
@@ -86,6 +90,7 @@ class Read:
             rest=np.where(rows, 0, self.rest),
             null=np.where(rows, 1, self.null),
             error=None if self.error is None else np.where(rows, 0, self.error),
+            by=self.by,
         )
 
 
@@ -109,6 +114,8 @@ class Partial:
     error : array (m,), optional
         Estimated ‖output − exact output‖ / ‖exact output‖, for a part that did not read all its
         keys; None for an exact one.
+    by : array (m, k), optional
+        What was added to these scores: see :meth:`raised`. None: nothing.
     """
 
     temperature: float
@@ -118,6 +125,7 @@ class Partial:
     indices: Integers
     scores: Floats
     error: Floats | None = None
+    by: Floats | None = None
 
     def merge(self, other: Partial) -> Partial:
         """Attention over the keys of both parts (which share none): exact, in any order.
@@ -149,7 +157,8 @@ class Partial:
 
     def truncate(self, k: int, values: Values) -> Partial:
         """Forget all keys but the best k: attention as a top-k store would do it."""
-        best = replace(self, indices=self.indices[:, :k], scores=self.scores[:, :k])
+        by = None if self.by is None else self.by[:, :k]
+        best = replace(self, indices=self.indices[:, :k], scores=self.scores[:, :k], by=by)
         powers = best._powers(self.maximum)
         output = values.take(powers, best.indices)
         return replace(best, mass=powers.sum(axis=1), output=output, error=None)
@@ -182,7 +191,10 @@ class Partial:
         # Of the best, those that are raised are named with their new scores alone.
         again = (self.indices[:, :, None] == np.where(there, indices, -2)[:, None]).any(axis=2)
         kept = np.where(again, -1, self.indices), np.where(again, -np.inf, self.scores)
-        named, best = _sorted(*kept, np.where(there, indices, -1), after)
+        named = np.hstack((kept[0], np.where(there, indices, -1)))
+        best, added = np.hstack((kept[1], after)), np.hstack((np.zeros_like(kept[1]), by))
+        order = np.argsort(-best, axis=1, kind="stable")[:, : self.indices.shape[1]]
+        named, best, added = (np.take_along_axis(one, order, 1) for one in (named, best, added))
         return replace(
             self,
             maximum=maximum,
@@ -190,6 +202,7 @@ class Partial:
             output=self.output * shrink[:, None] + values.take(more, indices),
             indices=named,
             scores=best,
+            by=added,
         )
 
     def read(self, null: float | None = None) -> Read:
@@ -224,22 +237,13 @@ class Partial:
             rest=rest,
             null=null_weight,
             error=self.error,
+            by=self.by,
         )
 
     def _powers(self, floor: Floats) -> Floats:
         powers = decay(gap(floor[:, None], self.scores), self.temperature)
         powers[self.indices < 0] = 0
         return powers
-
-
-def _sorted(
-    indices: Integers, scores: Floats, others: Integers, more: Floats
-) -> tuple[Integers, Floats]:
-    """The best of both lists, as many as the first has, best first; rows of −1 are last."""
-    k = indices.shape[1]
-    indices, scores = np.hstack((indices, others)), np.hstack((scores, more))
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(indices, order, axis=1), np.take_along_axis(scores, order, axis=1)
 
 
 def _combined(masses: Sequence[Floats], errors: Sequence[Floats | None]) -> Floats | None:

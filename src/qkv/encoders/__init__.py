@@ -26,6 +26,7 @@ from qkv.encoders.protocol import (
     encode_all,
     encode_queries,
     fingerprint,
+    reads_language,
     weak,
 )
 from qkv.encoders.sentence_transformers import SentenceTransformersEncoder
@@ -60,6 +61,7 @@ __all__ = [
     "encode_all",
     "encode_queries",
     "fingerprint",
+    "reads_language",
     "resolve",
     "strangers",
     "weak",

@@ -90,6 +90,7 @@ class GloveEncoder:
 
     def __init__(self, *, raw: bool = False) -> None:
         self.raw = raw
+        self.reads_language = not raw  # as they were published, they read what is written
         self.fingerprint = "glove-6b-50d-raw-v1" if raw else "glove-6b-50d-centred-sif-v1"
 
     def encode(self, texts: list[str]) -> Floats:

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qkv.encoders.protocol import Encoder, costly, encode_all, encode_queries, fingerprint, weak
+from qkv.encoders.protocol import (
+    Encoder,
+    costly,
+    encode_all,
+    encode_queries,
+    fingerprint,
+    reads_language,
+    weak,
+)
 from qkv.errors import EncoderError
 from qkv.types import Floats
 
@@ -48,6 +56,7 @@ class HeadsEncoder:
         self.encoders = tuple(encoder for encoder, _ in heads)
         self.weights = tuple(weight / total for _, weight in heads)
         self.costly = any(costly(encoder) for encoder in self.encoders)
+        self.reads_language = all(reads_language(encoder) for encoder in self.encoders)
         self.weak = all(weak(encoder) for encoder in self.encoders)
         self.fingerprint = (
             "heads("

@@ -25,6 +25,7 @@ __all__ = [
     "encode_all",
     "encode_queries",
     "fingerprint",
+    "reads_language",
     "weak",
 ]
 
@@ -96,6 +97,11 @@ def costly(encoder: Encoder) -> bool:
 def weak(encoder: Encoder) -> bool:
     """Whether words alone may know more of a special field than this encoder."""
     return bool(getattr(encoder, "weak", False))
+
+
+def reads_language(encoder: Encoder) -> bool:
+    """Whether texts are of human languages."""
+    return bool(getattr(encoder, "reads_language", False))
 
 
 def encode_all(

@@ -82,6 +82,7 @@ class TransformerEncoder:
 
     dimension = 384
     costly = True
+    reads_language = True
 
     def __init__(
         self, *, weights: Literal["fp32", "int8"] = "fp32", threads: int | None = None

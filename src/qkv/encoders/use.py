@@ -38,6 +38,7 @@ class UseEncoder:
 
     dimension = 512
     costly = True
+    reads_language = True
     weak = True
     fingerprint = "use-multilingual-v3"
 

@@ -353,6 +353,15 @@ class Tables(LessonTables):
                 batches = chain(corrected, _changed(connection.execute(sql.CHANGED, (since,))))
             yield Changes(version, anew, count, deleted, batches, self.precision())
 
+    def counted(self) -> tuple[int, int, int]:
+        """The clock, the version since which nothing was forgotten, and how many records."""
+        version, floor, count, _ = self.one(sql.CLOCK)
+        return int(version), int(floor), int(count)
+
+    def texts_since(self, version: int) -> list[tuple[str, str, Stored]]:
+        """Key, kind and stored value of the records that were written after a version."""
+        return [(key, kind, value) for _, key, kind, value in self.all(sql.TEXTS_SINCE, version)]
+
     # ── filters ──────────────────────────────────────────────────────────────────────────────
 
     def matching(self, where: Filter) -> Integers:
