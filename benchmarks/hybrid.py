@@ -26,7 +26,7 @@ import qkv
 from qkv.languages import LANGUAGES
 from qkv.ranking import ndcg_at_k
 
-#: Meaning that is weak, strong, and that tells a language from its translation least.
+#: Weak, strong; and one that tells a sentence from its translation least, for two languages.
 ENCODERS = ("glove+use", "use+transformer", "use")
 FOUND = 10
 ASKED = 600  # questions of a set, at most

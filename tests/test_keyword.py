@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from qkv import Database
 from qkv.errors import InputError, Locked
+from qkv.keyword import Field
 from qkv.languages import stems
 from qkv.words import query_tokens, tokens
 
@@ -63,10 +64,15 @@ def test_stop_words_leave_what_is_asked_for() -> None:
 # ── the formulas ─────────────────────────────────────────────────────────────────────────────────
 
 
-def reference(records: dict[str, Any], q: str, scheme: str) -> dict[str, float]:
+def reference(
+    records: dict[str, Any], q: str, scheme: str, in_: str | None = None
+) -> dict[str, float]:
     """The formulas as they stand in the docs, a text at a time."""
     texts = {
-        k: Counter(tokens(k) + (tokens(v) if isinstance(v, str) else []))
+        k: Counter(
+            (tokens(k) if in_ != "values" else [])
+            + (tokens(v) if isinstance(v, str) and in_ != "keys" else [])
+        )
         for k, v in records.items()
     }
     n, mean = len(texts), sum(t.total() for t in texts.values()) / max(1, len(texts))
@@ -91,8 +97,9 @@ def reference(records: dict[str, Any], q: str, scheme: str) -> dict[str, float]:
     return scores
 
 
+@pytest.mark.parametrize("in_", [None, "keys", "values", "both"])
 @pytest.mark.parametrize("scheme", ["overlap", "tfidf", "bm25"])
-def test_the_formulas(scheme: str) -> None:
+def test_the_formulas(scheme: str, in_: str | None) -> None:
     rng = np.random.default_rng(0)
     words = [f"w{i}" for i in range(30)]
     records = {
@@ -101,11 +108,47 @@ def test_the_formulas(scheme: str) -> None:
     }
     db = store(records)
     for q in ("w1", "w1 w2 w2 w29", "w5 absent", "7 w3"):
-        expected = reference(records, q, scheme)
-        got = {m.key: m.score for m in db.search(q, 1000, mode="keyword", scheme=scheme)}
+        expected = reference(records, q, scheme, in_)
+        how = {"mode": "keyword", "scheme": scheme, "in_": in_}
+        got = {m.key: m.score for m in db.search(q, 1000, **how)}
         assert got == pytest.approx(expected)
-        ranked = [m.score for m in db.search(q, 10, mode="keyword", scheme=scheme)]
+        ranked = [m.score for m in db.search(q, 10, **how)]
         assert ranked == pytest.approx(sorted(expected.values(), reverse=True)[:10])
+
+
+@pytest.mark.parametrize("in_", list(Field))
+def test_what_attention_asks_for(in_: Field) -> None:
+    """The best, the scores of some, R and K: beside a plain reference, words of every frequency."""
+    rng = np.random.default_rng(3)
+    words = [f"w{i}" for i in range(60)]
+    often = 1 / np.arange(1, 61)
+    records = {
+        f"{i} " + " ".join(rng.choice(words, 6, p=often / often.sum())): "w1 w7" if i % 3 else 0
+        for i in range(2000)
+    }
+    db = store(records)
+    keywords = db._search._keywords
+    numbers = {key: place for place, key in enumerate(records, 1)}
+    for q in ("w0 w1 w50", "w0 w0 w3 absent", "absent", ""):
+        (scored,) = keywords.scored([tokens(q)], in_=in_)
+        expected = {numbers[k]: v for k, v in reference(records, q, "bm25", str(in_)).items()}
+        best = sorted(expected.items(), key=lambda pair: (-round(pair[1], 9), pair[0]))[:15]
+        ids, scores = scored.best(15)
+        assert scores.tolist() == pytest.approx([score for _, score in best])
+        assert ids.tolist() == [id for id, _ in best]
+        some = np.array([1, 7, 1999, 10**6])
+        assert scored.of(some) == pytest.approx([expected.get(id, 0.0) for id in some.tolist()])
+        texts = [
+            {"keys": tokens(k), "values": tokens(v) if v else [], "both": tokens(f"{k} {v or ''}")}
+            for k, v in records.items()
+        ]
+        idf = []
+        for word in tokens(q):
+            df = sum(word in text[str(in_)] for text in texts)
+            idf.append((df, math.log1p((2000 - df + 0.5) / (df + 0.5))))
+        assert scored.rarity == pytest.approx(sum(x for _, x in idf))
+        known = sum(x for df, x in idf if df)
+        assert scored.known_share == pytest.approx(known / (sum(x for _, x in idf) or 1))
 
 
 def test_bm25_agrees_with_sqlites_own() -> None:
@@ -269,14 +312,15 @@ class Written(RuleBasedStateMachine):
         db=st.integers(0, 1),
         q=st.sampled_from(["bear", "blue woods", "世界", "apple sky", "over"]),
         scheme=st.sampled_from(["overlap", "tfidf", "bm25"]),
+        in_=st.sampled_from([None, "keys", "values", "both"]),
     )
-    def search(self, db: int, q: str, scheme: str) -> None:
+    def search(self, db: int, q: str, scheme: str, in_: str | None) -> None:
         records = {
             k: " ".join(p for p in v if isinstance(p, str)) if isinstance(v, list) else v
             for k, v in self.dbs[db].items()
         }
-        assert dict(found(self.dbs[db], q, scheme=scheme)) == pytest.approx(
-            reference(records, q, scheme)
+        assert dict(found(self.dbs[db], q, scheme=scheme, in_=in_)) == pytest.approx(
+            reference(records, q, scheme, in_)
         )
 
     @rule(db=st.integers(0, 1))

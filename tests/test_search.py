@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qkv import Database, Match, Place
-from qkv.attention import size_temperature
 from qkv.errors import InputError
-from qkv.ranking import reciprocal_rank_fusion, weighted_fusion
+from qkv.ranking import attention_fusion, reciprocal_rank_fusion, word_evidence, word_weight
 from qkv.words import tokens
 
 TEXTS = {
@@ -99,21 +98,29 @@ def test_hybrid_by_rank_is_the_fusion_of_its_parts(db: Database) -> None:
             assert "keyword" not in match.why
 
 
-def test_hybrid_adds_the_logits_of_both(db: Database) -> None:
+def test_hybrid_adds_meaning_and_words(db: Database) -> None:
     q = "a red apple from the sea"
     texts = {key: set(tokens(f"{key} {value}")) for key, value in TEXTS.items()}
-    rarity = 0.0
+    rarity = heard = 0.0
     for word in tokens(q):
         df = sum(word in text for text in texts.values())
-        rarity += float(np.log1p((len(texts) - df + 0.5) / (df + 0.5)))
+        idf = float(np.log1p((len(texts) - df + 0.5) / (df + 0.5)))
+        rarity, heard = rarity + idf, heard + idf * (df > 0)
     words = {m.key: m.score for m in db.search(q, 10, mode="keyword")}
-    for options in ({}, {"where": "n >= 2"}):
-        meaning = {m.key: m.score for m in db.search(q, 10, **options)}
-        tau = 1.25 * size_temperature(len(meaning))
-        for match in db.search(q, 10, mode="hybrid", **options):
-            held = words.get(match.key, 0.0)
-            expected = meaning[match.key] / tau + held * min(1, held / rarity)
-            assert match.score == pytest.approx(expected, rel=1e-5)
+    scores = db.similarity().scores
+    others = scores[~np.eye(5, dtype=bool)].reshape(5, 4)
+    # Ten records' worth of what is usual, 0.1.
+    sigma = np.sqrt((5 * others.std(axis=1).mean() ** 2 + 10 * 0.1**2) / 15)
+    middle = db.similarity([q]).scores.mean()
+    for share, fusion in ((0.5, "attention"), (0.5, 0.5), (0.2, 0.2), (0.9, 0.9)):
+        for where in (None, "n >= 2"):
+            meaning = {m.key: m.score for m in db.search(q, 10, where=where)}
+            for match in db.search(q, 10, mode="hybrid", where=where, fusion=fusion):
+                evidence = (heard / rarity) ** 2 * words.get(match.key, 0.0) / np.sqrt(rarity)
+                expected = (
+                    share * (meaning[match.key] - middle) / sigma + 2 * (1 - share) * evidence
+                )
+                assert match.score == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 def test_what_only_one_retriever_names_is_scored_by_both() -> None:
@@ -124,10 +131,9 @@ def test_what_only_one_retriever_names_is_scored_by_both() -> None:
     match = db.search(q, 1, mode="hybrid")[0]
     assert (match.key, set(match.why)) == ("a swhalex", {"keyword"})
     meaning = float(db.similarity([q], ["a swhalex"]).scores[0, 0])
-    held, rarity = match.why["keyword"].score, 2 * float(np.log1p(400.5 / 1.5))
-    expected = meaning / (1.25 * size_temperature(401)) + held * min(1, held / rarity)
     assert meaning > 0.05
-    assert match.score == pytest.approx(expected, rel=1e-4)
+    words_alone = match.why["keyword"].score / np.sqrt(2 * float(np.log1p(400.5 / 1.5)))
+    assert match.score != pytest.approx(words_alone)
 
 
 def test_words_that_cover_little_of_a_query_weigh_little() -> None:
@@ -139,12 +145,14 @@ def test_words_that_cover_little_of_a_query_weigh_little() -> None:
     assert keys(db.search(q, mode="hybrid"))[0] == keys(db.search(q))[0]
 
 
-def test_a_share_of_one_is_meaning_and_of_nought_words(db: Database) -> None:
+@pytest.mark.parametrize("q", ["red apple sea", "a car of the sea", "green", "nothing 12345"])
+def test_a_share_of_one_is_meaning_and_of_nought_words(db: Database, q: str) -> None:
     for share, name in ((1.0, "semantic"), (0.0, "keyword")):
-        mixed = db.search("red apple sea", 10, mode="hybrid", fusion=share)
-        pure = [match.why[name].score for match in mixed if name in match.why]
-        assert pure == sorted(pure, reverse=True)
-        assert mixed[0].score == 1
+        mixed = db.search(q, 10, mode="hybrid", fusion=share)
+        pure = [m.score for m in db.search(q, 10, mode=name)]
+        first = [m.why[name].score for m in mixed if name in m.why]
+        assert first == pytest.approx(pure, abs=1e-6)
+        assert all(name in m.why for m in mixed[: len(pure)])
 
 
 def test_vectors_search_by_meaning_only(db: Database) -> None:
@@ -163,6 +171,9 @@ def test_vectors_search_by_meaning_only(db: Database) -> None:
         {"fusion": 1.5},
         {"fusion": True},
         {"fusion": "attention", "mode": "hybrid", "scheme": "overlap"},
+        {"fusion": 0.5, "mode": "hybrid", "scheme": "tfidf"},
+        {"in_": "key", "mode": "keyword"},
+        {"in_": 1, "mode": "keyword"},
         {"k": 0},
         {"k": 2.5},
         {"scheme": "lucene"},
@@ -298,8 +309,189 @@ def test_rank_fusion_of_one_is_itself(rankings: list[list[int]]) -> None:
     assert list(reciprocal_rank_fusion(rankings[:1])) == rankings[0]
 
 
-def test_weighted_fusion_of_equal_scores() -> None:
-    assert weighted_fusion([{1: 2.0, 2: 2.0}, {}], [0.5, 0.5]) == {1: 0.5, 2: 0.5}
+_scores = st.lists(st.floats(-8, 8, width=32), min_size=1, max_size=20)
+_shares = st.floats(0, 1, width=32)
+
+
+@given(_scores, st.data(), _shares, st.floats(-8, 8, width=32))
+def test_fusion_knows_no_zero_of_meaning(
+    meaning: list[float], data: st.DataObject, share: float, shift: float
+) -> None:
+    words = data.draw(
+        st.lists(st.floats(0, 8, width=32), min_size=len(meaning), max_size=len(meaning))
+    )
+    deviations, evidence = np.array(meaning), np.array(words)
+    before = attention_fusion(deviations, evidence, share)
+    after = attention_fusion(deviations + shift, evidence, share)
+    assert after - before == pytest.approx(np.full(len(meaning), share * shift), abs=1e-9)
+
+
+@given(_scores, st.data(), _shares, st.floats(0, 4, width=32), st.floats(0, 1, width=32))
+def test_fusion_rises_with_meaning_and_with_words(
+    meaning: list[float], data: st.DataObject, share: float, more: float, conflict: float
+) -> None:
+    words = data.draw(
+        st.lists(st.floats(0, 8, width=32), min_size=len(meaning), max_size=len(meaning))
+    )
+    place = data.draw(st.integers(0, len(meaning) - 1))
+    deviations, evidence = np.array(meaning), np.array(words)
+    before = attention_fusion(deviations, evidence, share, conflict)
+    evidence[place] += more
+    worded = attention_fusion(deviations, evidence, share, conflict)
+    assert worded[place] >= before[place]
+    assert np.delete(worded, place) == pytest.approx(np.delete(before, place))
+    evidence[place] -= more
+    deviations[place] += more
+    meant = attention_fusion(deviations, evidence, share)
+    assert meant[place] >= attention_fusion(np.array(meaning), evidence, share)[place]
+
+
+@given(_scores, st.data(), st.floats(0, 1, width=32))
+def test_fusion_of_one_side_is_that_side(
+    meaning: list[float], data: st.DataObject, conflict: float
+) -> None:
+    words = data.draw(
+        st.lists(st.floats(0, 8, width=32), min_size=len(meaning), max_size=len(meaning))
+    )
+    deviations, evidence = np.array(meaning), np.array(words)
+    assert attention_fusion(deviations, evidence, 1.0, conflict).tolist() == deviations.tolist()
+    assert attention_fusion(deviations, evidence, 0.0, conflict) == pytest.approx(2 * evidence)
+
+
+@given(_scores, st.floats(0, 1, width=32))
+def test_words_count_less_the_surer_meaning_is(meaning: list[float], conflict: float) -> None:
+    deviations = np.array(meaning)
+    weight = word_weight(deviations, conflict)
+    assert 0 <= weight <= 1
+    assert word_weight(deviations, 0.0) == 1
+    assert word_weight(np.minimum(deviations, 3), conflict) == 1  # nothing is understood
+    deviations[deviations.argmax()] += 1
+    assert word_weight(deviations, conflict) <= weight
+
+
+def test_word_evidence_of_no_words_is_none() -> None:
+    assert word_evidence(np.array([0.0, 0.0]), 0.0, 0.0).tolist() == [0, 0]
+
+
+# ── where words are looked for ───────────────────────────────────────────────────────────────────
+
+
+def test_words_are_looked_for_in_keys_or_in_values(db: Database) -> None:
+    def found(in_: str | None, mode: str = "keyword") -> set[str]:
+        return {
+            m.key for m in db.search("red animal", 10, mode=mode, in_=in_) if "keyword" in m.why
+        }
+
+    for mode in ("keyword", "hybrid"):
+        assert found("keys", mode) == {"red apple pie", "red car"}
+        assert found("values", mode) == {"blue whale"}
+        assert (
+            found("both", mode) == found(None, mode) == found("keys", mode) | found("values", mode)
+        )
+
+
+def test_spans_are_where_words_are_looked_for() -> None:
+    db = Database({"a red car": "the red one"}, encoder="hashing")
+    for in_, fields in (("keys", ["key"]), ("values", ["value"]), (None, ["key", "value"])):
+        (match,) = db.search("red", mode="keyword", in_=in_, spans=True)
+        assert [span.field for span in match.spans] == fields
+
+
+def test_meaning_is_that_of_keys(db: Database) -> None:
+    assert keys(db.search("red car", in_="keys")) == keys(db.search("red car"))
+    for in_ in ("values", "both"):
+        with pytest.raises(InputError, match="mode='keyword'"):
+            db.search("red car", in_=in_)
+
+
+# ── stores of two languages, and encoders that do not know a field ───────────────────────────────
+
+
+def two_languages(n: int = 150, parallel: bool = True) -> Database:
+    """Sentences of made-up words in two languages; what means the same has nearly one vector."""
+    rng = np.random.default_rng(0)
+    topics = rng.integers(0, 30, (n, 4))
+    meant = rng.standard_normal((30, 32))[topics].sum(axis=1)
+    texts = [
+        " ".join(f"{language}{topic}" for topic in row) + f" {language}the {language}x{i}"
+        for language in ("a", "b" if parallel else "a")
+        for i, row in enumerate(topics)
+    ]
+    vectors = np.vstack((meant, meant + 0.05 * rng.standard_normal(meant.shape)))
+    db = Database(encoder=None, lexicon=None)
+    shown = list(dict.fromkeys(texts))
+    db.update(dict.fromkeys(shown), vectors=vectors[: len(shown)])
+    return db
+
+
+def test_words_contradict_meaning_where_texts_are_there_in_two_languages() -> None:
+    mixed, one = two_languages(), two_languages(parallel=False)
+    assert mixed._search.scales()[1] == 1
+    assert one._search.scales()[1] == 0
+
+
+def test_a_small_store_and_one_of_single_words_contradict_nothing() -> None:
+    rng = np.random.default_rng(0)
+    for n in (0, 1, 2, 3, 300):
+        db = Database(encoder=None, lexicon=None)
+        db.update({f"w{i}": i for i in range(n)}, vectors=rng.standard_normal((n, 8)))
+        assert db._search.scales() == (0.5, 0)
+
+
+def test_what_a_store_is_measured_with_holds_until_much_has_changed() -> None:
+    db = two_languages()
+    reader = db._reader
+    known = reader.spread(reader.snapshot())
+    db.put("one more", 1, vector=np.ones(32))
+    assert reader.spread(reader.snapshot()) is known
+    db.update({f"x{i}": 0 for i in range(60)}, vectors=np.eye(60, 32))
+    assert reader.spread(reader.snapshot()) is not known
+
+
+class Deaf:
+    """Hears nothing of what a text is about: its vector is the text's, and no other's."""
+
+    weak = True
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def encode(self, texts: list[str]) -> Any:
+        self.asked += len(texts)
+        seeds = [sum(text.encode()) for text in texts]
+        vectors = [np.random.default_rng(seed).standard_normal(16) for seed in seeds]
+        return np.array([v / np.linalg.norm(v) for v in vectors], dtype=np.float32)
+
+
+def test_meaning_that_hears_nothing_gets_a_small_share() -> None:
+    rng = np.random.default_rng(0)
+    names = [f"word{i}" for i in range(2000)]
+    texts = {" ".join(rng.choice(names, 30)): i for i in range(300)}
+    deaf = Deaf()
+    db = Database(texts, encoder=deaf, lexicon=None)
+    assert db._search.scales()[0] == pytest.approx(0.1)
+    asked = deaf.asked
+    q = list(texts)[7].split()
+    assert db.search(" ".join(q[3:9]), 1, mode="hybrid")[0].value == 7
+    assert deaf.asked == asked + 1  # it is remembered
+    again = Database(texts, encoder=Deaf(), lexicon=None)
+    assert again._search.scales() == db._search.scales()
+
+
+def test_only_a_large_store_with_a_weak_encoder_asks_itself() -> None:
+    deaf = Deaf()
+    small = Database(
+        {f"a text of many words, number {i}, " * 3: i for i in range(50)}, encoder=deaf
+    )
+    asked = deaf.asked
+    assert small._search.scales()[0] == 0.5
+    strong = Deaf()
+    strong.weak = False
+    rng = np.random.default_rng(0)
+    texts = {" ".join(f"word{i}" for i in rng.integers(0, 2000, 30)): 0 for _ in range(300)}
+    large = Database(texts, encoder=strong, lexicon=None)
+    assert large._search.scales()[0] == 0.5
+    assert (deaf.asked, strong.asked) == (asked, 300)
 
 
 def test_places() -> None:

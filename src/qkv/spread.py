@@ -1,16 +1,15 @@
 """How far apart the records of a store lie, by meaning and by words: what both are measured with.
 
-A cosine of .6 is much with one encoder and little with another; a common word of two texts says
-much, unless the store speaks two languages. Both are taken from a sample of the stored records
-themselves: no question is needed for it, and no label.
+A cosine of .6 is much with one encoder and little with another; words of two texts that are the
+same say much, unless the store speaks two languages. Both are taken from a sample of the stored
+records themselves: no question is needed for it, and no label.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import fsum
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from qkv.fields import own_queries
 from qkv.snapshot import Snapshot
 from qkv.space import Space
 from qkv.tables import Tables
-from qkv.types import Floats, Integers, Metric
+from qkv.types import Floats, Metric
 from qkv.words import query_tokens
 
 __all__ = ["Spread", "spread"]
@@ -28,14 +27,15 @@ _SAMPLE = 200
 _SEED = 0
 #: Standard deviation of cosines that is expected before any is seen, and records that it is worth.
 _USUAL, _WORTH = 0.1, 10
-#: Records that another one is compared with by its words.
-_OTHERS = 20
-#: Agreement that is expected before any is seen, and records that it is worth.
-_EXPECTED, _FIRM = 0.85, 20
-#: Agreement from which on nothing is in conflict, and how far below all is.
-_AGREED, _RANGE = 0.79, 0.08
-#: A word is common from this share of the texts on.
-_COMMON = 0.03
+#: Texts whose common words are looked at; of fewer, nothing can be said.
+_TEXTS, _FEW = 800, 100
+#: A word is common if at least this share of the texts, and so many, hold it; the commonest count.
+_SHARE, _OFTEN, _COMMON = 0.01, 4, 200
+#: Every text holds every word by so much: camps that nothing connects are found, too.
+_LINK = 0.01
+#: Links between two camps, as a share of what chance gives, below which they are languages: less
+#: for fewer texts, in which camps come by chance; and how far below it nothing is in doubt.
+_APART, _CHANCE, _DOUBT = 0.3, 12, 0.05
 #: Keys are read up to here: to tokenize a long text of pieces takes longer than to find it.
 _READ = 2000
 #: Changed records that make it worth looking again, if they are an eighth.
@@ -53,9 +53,8 @@ class Spread:
     mean : array (d,)
         The mean key: its dot product with a prepared query is the query's mean score.
     conflict : float
-        From 0 … 1: how far words contradict meaning. 0 in a store of one language: what means the
-        same as a record has more words in common with it than another has. 1 where every text is
-        there in two languages, and the encoder sees it.
+        From 0 … 1: how far words contradict meaning. 0 in a store of one language, 1 in one of two
+        languages, where a translation means the same and has no word in common.
     records, touched, projected : int
         Of the snapshot that was looked at.
     """
@@ -98,20 +97,16 @@ def spread(snapshot: Snapshot, tables: Tables, space: Space) -> Spread:
     Spread
     """
     rows = np.flatnonzero(snapshot.records >= 0)  # no corrections: their keys are questions
-    rows = snapshot.index.live(rows)
-    if len(rows) > _SAMPLE:
-        chosen = np.random.default_rng(_SEED).choice(len(rows), _SAMPLE, replace=False)
-        rows = rows[np.sort(chosen)]
-    ids = snapshot.records[rows]
+    rows = np.random.default_rng(_SEED).permutation(snapshot.index.live(rows))
+    conflict = _conflict(list(tables.keys(snapshot.records[rows[:_TEXTS]].tolist()).values()))
+    rows = rows[:_SAMPLE]
     keys = snapshot.index.vectors(rows)
-    about = len(snapshot), snapshot.touched, snapshot.projected
-    if len(rows) < 2:
-        mean = keys.mean(axis=0) if len(rows) else np.zeros(snapshot.index.dimension)
-        return Spread(_USUAL if space.metric is Metric.COSINE else 1.0, mean, 0.0, *about)
-    asked = space.prepared(own_queries(snapshot, tables, space, rows))
-    deviation = _deviation(asked @ keys.T, space.metric)
-    nearest = _nearest(snapshot, rows, asked)
-    return Spread(deviation, keys.mean(axis=0), _conflict(tables, ids, nearest), *about)
+    mean = keys.mean(axis=0) if len(rows) else np.zeros(snapshot.index.dimension)
+    deviation = _USUAL if space.metric is Metric.COSINE else 1.0
+    if len(rows) > 1:
+        asked = space.prepared(own_queries(snapshot, tables, space, rows))
+        deviation = _deviation(asked @ keys.T, space.metric)
+    return Spread(deviation, mean, conflict, len(snapshot), snapshot.touched, snapshot.projected)
 
 
 def _deviation(scores: Floats, metric: Metric) -> float:
@@ -124,53 +119,42 @@ def _deviation(scores: Floats, metric: Metric) -> float:
     return found or 1.0
 
 
-def _nearest(snapshot: Snapshot, rows: Integers, asked: Floats) -> Integers:
-    """Of each record the one that means most nearly the same: ids, its own where there is none."""
-    found, _ = snapshot.index.neighbours(asked, 2)
-    other = np.where(found[:, 0] == rows, found[:, -1], found[:, 0])
-    return snapshot.records[np.where(other < 0, rows, other)]
+def _conflict(texts: list[str]) -> float:
+    """How surely the common words of some texts are those of two languages.
 
-
-def _conflict(tables: Tables, ids: Integers, nearest: Integers) -> float:
-    """How seldom what means the same has more words in common than another record has.
-
-    Counted twice, by what all words are worth, and by common ones alone: a translation shares the
-    names in a text, but none of its small words.
+    Texts and their common words are the two sides of a graph. Its second eigenvector cuts it into
+    two camps with the fewest links between them (a normalised cut, Dhillon 2001). In one language
+    every second link that chance would give is there; between two languages hardly any is: they
+    share names and numbers.
     """
-    texts = tables.keys(np.union1d(ids, nearest).tolist())
-    words = {id: frozenset(query_tokens(text[:_READ])) for id, text in texts.items()}
-    held = Counter(word for text in words.values() for word in text)
-    idf = {w: float(np.log1p((len(words) - df + 0.5) / (df + 0.5))) for w, df in held.items()}
-    common = {word: 1.0 for word, df in held.items() if df >= _COMMON * len(words)}
-    # Sums are exact: they do not depend on the order of a set.
-    weighed = [(worth, _sums(words, worth)) for worth in (idf, common)]
-    rng = np.random.default_rng(_SEED)
-    agreed, asked = _EXPECTED * _FIRM, _FIRM
-    for id, near in zip(ids.tolist(), nearest.tolist(), strict=True):
-        others = [o for o in rng.choice(ids, _OTHERS).tolist() if o not in {id, near}]
-        if not others or near == id or near not in words or id not in words:
-            continue
-        compared = [one for one in (near, *others) if one in words]
-        both = [words[id] & words[one] for one in compared]
-        shared = [
-            np.array([fsum(worth.get(w, 0.0) for w in held_by_both) for held_by_both in both])
-            / np.array([sums[one] for one in compared])
-            for worth, sums in weighed
-        ]
-        if shared[0].any():  # or words say nothing
-            agreed += sum(map(_beaten, shared)) / 2
-            asked += 1
-    return float(np.clip((_AGREED - agreed / asked) / _RANGE, 0, 1))
+    words = [frozenset(query_tokens(text[:_READ])) for text in texts]
+    links = _links(words)
+    if len(links) < _FEW or links.shape[1] < 4:
+        return 0.0
+    smooth = links + _LINK
+    of_texts, of_words = smooth.sum(axis=1), smooth.sum(axis=0)
+    scaled = smooth / np.sqrt(of_texts)[:, None] / np.sqrt(of_words)
+    _, vectors = np.linalg.eigh(scaled.T @ scaled)
+    second = vectors[:, -2] / np.sqrt(of_words)
+    word, text = second > 0, smooth @ second > 0
+    between = links[text][:, ~word].sum() + links[~text][:, word].sum()
+    total = links.sum()
+    left, right = links[text].sum() / total, links[:, word].sum() / total
+    chance = total * (left * (1 - right) + (1 - left) * right)
+    apart = _APART - _CHANCE / len(links) - between / max(chance, 1.0)
+    return float(np.clip(apart / _DOUBT, 0, 1))
 
 
-def _beaten(shared: Floats) -> float:
-    """Share of the others that the first is before, ties by half."""
-    return float((shared[1:] < shared[0]).mean() + 0.5 * (shared[1:] == shared[0]).mean())
-
-
-def _sums(words: Mapping[int, frozenset[str]], worth: Mapping[str, float]) -> dict[int, float]:
-    """√(Σ worth) of each text."""
-    return {
-        id: max(fsum(worth.get(word, 0.0) for word in text), 1e-9) ** 0.5
-        for id, text in words.items()
-    }
+def _links(texts: Sequence[frozenset[str]]) -> Floats:
+    """Which text has which of the common words, where it has two at least: array (t, w) of 0, 1."""
+    counts = Counter(word for text in texts for word in text)
+    least = max(_OFTEN, _SHARE * len(texts))
+    # Among equals by the word itself: no set's order counts.
+    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:_COMMON]
+    place = {word: i for i, (word, count) in enumerate(ranked) if count >= least}
+    links = np.zeros((len(texts), len(place)))
+    for row, text in zip(links, texts, strict=True):
+        row[[place[word] for word in text if word in place]] = 1
+    links = links[links.sum(axis=1) > 1]
+    kept: Floats = links[:, links.any(axis=0)]
+    return kept
