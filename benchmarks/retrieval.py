@@ -2,14 +2,13 @@
 
 nDCG@10 and recall@100 on SciFact and Vaswani by words, by meaning and by both, through
 ``Database.search``; words beside bm25s. Both sets have a test split only, and nothing was chosen
-on it: all settings are the library's defaults. What another fusion would have given is a study of
-its own, on random halves: chosen on one, reported on the other. Writes results/retrieval.md and
-results/retrieval.json.
+on it here: all settings are the library's defaults, whose fusion was chosen on half of the queries
+of both (see `hybrid.py`). Writes results/retrieval.md and results/retrieval.json.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import bm25s
@@ -19,7 +18,7 @@ import Stemmer
 from datasets import DATA, SCIFACT, VASWANI, Judged
 from defaults import Table
 from encoded import remembering
-from study import SEED, write
+from study import write
 
 import qkv
 from qkv.encoders import DEFAULT
@@ -28,8 +27,6 @@ from qkv.ranking import (
     mean_reciprocal_rank,
     ndcg_at_k,
     recall_at_k,
-    reciprocal_rank_fusion,
-    weighted_fusion,
 )
 from qkv.types import Integers, Match
 
@@ -45,11 +42,6 @@ WORDS: dict[str, dict[str, Any]] = {
     "overlap, stop words": {"scheme": "overlap", "stop_words": "en"},
 }
 FOUND = 100  # records that are judged: nDCG of the first 10, MRR of 10, recall of all
-#: Of the study.
-CONSTANTS = (0, 1, 3, 10, 20, 60, 100)
-SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-DEPTHS = (20, 50, 100, 200, 1000)
-SPLITS = 20
 MEASURES = ("nDCG@10", "MRR@10", "recall@100")
 
 Ranking = list[list[int]]
@@ -68,7 +60,6 @@ def main() -> None:
     for table in (
         *(words(one) for one in collections),
         *(meaning(one, names) for one in collections),
-        fusions(collections, names[-1]),
     ):
         print(table.markdown(), flush=True)
         tables.append(table)
@@ -203,108 +194,17 @@ def meaning(collection: Collection, encoders: Sequence[str]) -> Table:
         rows.append([f"semantic, {encoder}", "", *semantic, ""])
         for name, options in heard.items():
             better = max(semantic[0], keyword[name][0])
-            for fusion in ("attention", "rrf", 0.5):
+            for fusion in ("attention", "rrf"):
                 both = collection.search(encoder, mode="hybrid", fusion=fusion, **options)
                 figures = collection.judge(both)
-                what = fusion if isinstance(fusion, str) else f"weighted {fusion}"
                 gain = f"{figures[0] - better:+.3f}"
-                rows.append([f"hybrid, {encoder}", f"{what}; bm25, {name}", *figures, gain])
+                rows.append([f"hybrid, {encoder}", f"{fusion}; bm25, {name}", *figures, gain])
     return Table(
         f"{collection.name}: meaning, and both",
         "Gain: nDCG@10 above the better of the two parts. Attention is the default; rrf with "
-        "constant 60 and weighted fusion with equal shares; all of the first 100 of each.",
+        "constant 60; both of the first 100 of each.",
         ["search", "fusion", *MEASURES, "gain"],
         rows,
-    )
-
-
-# ── the study of fusion ──────────────────────────────────────────────────────────────────────
-
-
-def fusions(collections: Sequence[Collection], encoder: str) -> Table:
-    """What another fusion gives: chosen on half of the queries, reported on the other half."""
-    rng = np.random.default_rng(SEED)
-    rows: list[list[Any]] = []
-    for collection in collections:
-        ways = dict(_ways(collection, encoder))
-        each = {name: _ndcgs(collection, ranking) for name, ranking in ways.items()}
-        parts = [each.pop("keyword"), each.pop("semantic")]
-        families: dict[str, Callable[[str], bool]] = {
-            "attention (the default)": lambda name: name == "attention",
-            "rrf, constant 60, depth 100": lambda name: name == "rrf 60 depth 100",
-            "weighted, share 0.5, depth 100": lambda name: name == "share 0.5 depth 100",
-            "rrf, constant and depth chosen": lambda name: name.startswith("rrf"),
-            "weighted, share and depth chosen": lambda name: name.startswith("share"),
-        }
-        halves = []
-        for _ in range(SPLITS):
-            order = rng.permutation(len(collection.queries))
-            middle = len(order) // 2
-            halves += [(order[:middle], order[middle:]), (order[middle:], order[:middle])]
-        for family, belongs in families.items():
-            names = [name for name in each if belongs(name)]
-            reached, gains, chosen = [], [], []
-            for choosing, reported in halves:
-                best = max(names, key=lambda name: each[name][choosing].mean())
-                chosen.append(best)
-                better = max(part[reported].mean() for part in parts)
-                reached.append(each[best][reported].mean())
-                gains.append(reached[-1] - better)
-            often = max(set(chosen), key=chosen.count)
-            rows.append(
-                [
-                    collection.name,
-                    family,
-                    float(np.mean(reached)),
-                    f"{np.mean(gains):+.3f} ± {np.std(gains):.3f}",
-                    f"{often} ({chosen.count(often)} of {len(chosen)})",
-                ]
-            )
-    return Table(
-        "What another fusion would give",
-        f"Encoder {encoder}, bm25 with language='en'. On the half of the queries that was not "
-        "chosen on: nDCG@10, and its gain above the better of the two parts there; mean and "
-        f"deviation over {SPLITS} random splits, both ways.",
-        ["data", "fusion", "nDCG@10", "gain", "chosen most"],
-        rows,
-    )
-
-
-def _ways(collection: Collection, encoder: str) -> Iterator[tuple[str, Ranking]]:
-    """Rankings by the name of the fusion that made them, and of the parts."""
-    deepest = max(DEPTHS)
-    db = collection.store(encoder)
-    keyword = db.search(collection.queries, deepest, mode="keyword", language="en")
-    semantic = db.search(collection.queries, deepest)
-    parts = [
-        [{n: match.score for match in row for n in collection.numbers([match])} for row in found]
-        for found in (semantic, keyword)
-    ]
-    yield "semantic", [list(row) for row in parts[0]]
-    yield "keyword", [list(row) for row in parts[1]]
-    yield "attention", collection.search(encoder, mode="hybrid", language="en")
-    for depth in DEPTHS:
-        cut = [[dict(list(row.items())[:depth]) for row in part] for part in parts]
-        pairs = list(zip(*cut, strict=True))
-        for constant in CONSTANTS:
-            yield (
-                f"rrf {constant} depth {depth}",
-                [list(reciprocal_rank_fusion([[*a], [*b]], constant=constant)) for a, b in pairs],
-            )
-        for share in SHARES:
-            yield (
-                f"share {share} depth {depth}",
-                [list(weighted_fusion([a, b], [share, 1 - share])) for a, b in pairs],
-            )
-
-
-def _ndcgs(collection: Collection, ranking: Ranking) -> np.ndarray:
-    """nDCG@10 of each query."""
-    return np.array(
-        [
-            ndcg_at_k(np.array([row[:10]], dtype=np.int64), [gains])
-            for row, gains in zip(ranking, collection.relevance, strict=True)
-        ]
     )
 
 

@@ -457,8 +457,12 @@ def test_options_reach_the_search():
     assert keys_found("mug", "--exclude-query", "-k", "3") != ["mug"]
     assert "mug" not in keys_found("mug", "--exclude-query")
     hybrid = ["search", "s.qkv", "cup", "--mode", "hybrid", "-k", "1", "--json"]
-    by_score = json.loads(run(*hybrid, "--fusion", "0.5").stdout)["matches"][0]
-    assert (by_score["key"], by_score["score"]) == ("cup", 1)
+    by_rank = json.loads(run(*hybrid, "--fusion", "rrf").stdout)["matches"][0]
+    assert (by_rank["key"], by_rank["score"]) == ("cup", pytest.approx(2 / 61))
+    by_words = json.loads(run(*hybrid, "--fusion", "0").stdout)["matches"][0]
+    assert (by_words["key"], list(by_words["why"])) == ("cup", ["semantic", "keyword"])
+    assert keys_found("c", "--mode", "keyword", "--in", "values") == ["mug"]
+    assert "in_ is one of" in run("search", "s.qkv", "c", "--in", "key", code=2).stderr
 
 
 def test_where_leaves_out_records():

@@ -128,12 +128,17 @@ def test_what_only_one_retriever_names_is_scored_by_both() -> None:
     db.update({f"whales swim {i}": 0 for i in range(400)})
     db["a swhalex"] = "the whale shark"
     q = "whale shark"
-    match = db.search(q, 1, mode="hybrid")[0]
-    assert (match.key, set(match.why)) == ("a swhalex", {"keyword"})
-    meaning = float(db.similarity([q], ["a swhalex"]).scores[0, 0])
-    assert meaning > 0.05
-    words_alone = match.why["keyword"].score / np.sqrt(2 * float(np.log1p(400.5 / 1.5)))
-    assert match.score != pytest.approx(words_alone)
+    found = {m.key: m for m in db.search(q, 200, mode="hybrid", fusion=0.2)}
+    match = found["a swhalex"]
+    assert set(match.why) == {"keyword"}
+    scores = db.similarity([q], list(found)).scores[0].tolist()
+    meaning = dict(zip(found, scores, strict=True))
+    assert meaning["a swhalex"] > 0.05
+    other = next(m for m in found.values() if set(m.why) == {"semantic"})
+    evidence = match.why["keyword"].score / np.sqrt(2 * float(np.log1p(400.5 / 1.5)))
+    spread = db._reader.spread(db._reader.snapshot())
+    apart = (meaning["a swhalex"] - meaning[other.key]) / spread.deviation
+    assert match.score - other.score == pytest.approx(0.2 * apart + 1.6 * evidence, rel=1e-4)
 
 
 def test_words_that_cover_little_of_a_query_weigh_little() -> None:
