@@ -94,6 +94,33 @@ class TestReading:
         assert db.query("c 3 again", 1)
 
 
+class TestSearch:
+    @pytest.fixture
+    def db(self):
+        return Database(FAQ | related(40), encoder="hashing", lexicon=None, read_values=True)
+
+    def test_values_alone_are_compared_by_their_cosine(self, db):
+        asked = FAQ["coffee"]
+        match = db.search(asked, k=1, in_="values")[0]
+        assert match.key == "coffee"
+        assert match.score == pytest.approx(1, abs=1e-3)
+
+    def test_keys_alone(self, db):
+        match = db.search("coffee", k=1, in_="keys")[0]
+        assert (match.key, match.score) == ("coffee", pytest.approx(1, abs=1e-3))
+        assert db.search(FAQ["coffee"], k=1, in_="keys")[0].score < 0.5
+
+    def test_both_are_what_attend_goes_by(self, db):
+        asked = "umbrellas left with the porter"
+        weights = {w.key: w.score - w.words for w in db.attend(asked).weights}
+        scores = {m.key: m.score for m in db.search(asked, k=200)}
+        assert weights == pytest.approx({key: scores[key] for key in weights}, abs=1e-5)
+
+    def test_hybrid_looks_where_it_is_told(self, db):
+        found = db.search("umbrellas porter", k=3, mode="hybrid", in_="values")
+        assert found[0].key == "lost things"
+
+
 class TestAgreement:
     def test_a_file_holds_to_what_it_was_begun_with(self, tmp_path):
         path = tmp_path / "faq.qkv"
@@ -133,7 +160,10 @@ class TestWeight:
     def weight(records: dict[str, str]) -> float:
         db = Database(records, encoder="hashing", lexicon=None, read_values=True)
         snapshot = db._reader.snapshot()
-        return value_weight(snapshot, lambda rows: snapshot.index.vectors(rows)[:, : db.dimension])
+        weight = value_weight(
+            snapshot, lambda rows: snapshot.index.vectors(rows)[:, : db.dimension]
+        )
+        return weight.scores
 
     def test_values_that_keys_find_count(self):
         assert 0.2 < self.weight(related(100)) < 1

@@ -64,9 +64,7 @@ def test_stop_words_leave_what_is_asked_for() -> None:
 # ── the formulas ─────────────────────────────────────────────────────────────────────────────────
 
 
-def reference(
-    records: dict[str, Any], q: str, scheme: str, in_: str | None = None
-) -> dict[str, float]:
+def reference(records: dict[str, Any], q: str, scheme: str, in_: str = "both") -> dict[str, float]:
     """The formulas as they stand in the docs, a text at a time."""
     texts = {
         k: Counter(
@@ -97,9 +95,9 @@ def reference(
     return scores
 
 
-@pytest.mark.parametrize("in_", [None, "keys", "values", "both"])
+@pytest.mark.parametrize("in_", ["keys", "values", "both"])
 @pytest.mark.parametrize("scheme", ["overlap", "tfidf", "bm25"])
-def test_the_formulas(scheme: str, in_: str | None) -> None:
+def test_the_formulas(scheme: str, in_: str) -> None:
     rng = np.random.default_rng(0)
     words = [f"w{i}" for i in range(30)]
     records = {
@@ -312,9 +310,9 @@ class Written(RuleBasedStateMachine):
         db=st.integers(0, 1),
         q=st.sampled_from(["bear", "blue woods", "世界", "apple sky", "over"]),
         scheme=st.sampled_from(["overlap", "tfidf", "bm25"]),
-        in_=st.sampled_from([None, "keys", "values", "both"]),
+        in_=st.sampled_from(["keys", "values", "both"]),
     )
-    def search(self, db: int, q: str, scheme: str, in_: str | None) -> None:
+    def search(self, db: int, q: str, scheme: str, in_: str) -> None:
         records = {
             k: " ".join(p for p in v if isinstance(p, str)) if isinstance(v, list) else v
             for k, v in self.dbs[db].items()

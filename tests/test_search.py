@@ -52,10 +52,13 @@ class TestEveryMode:
 
     def test_a_list_is_one_batch_of_the_same(self, db: Database, mode: str) -> None:
         queries = ["red", "whale", "nothing like it 12345"]
-        for found, q in zip(db.search(queries, 4, mode=mode), queries, strict=True):
-            alone = db.search(q, 4, mode=mode)
-            assert keys(found) == keys(alone)
-            assert [m.score for m in found] == pytest.approx([m.score for m in alone])
+        for found, q in zip(db.search(queries, 9, mode=mode), queries, strict=True):
+            alone = db.search(q, 9, mode=mode)
+            assert {m.key: m.score for m in found} == pytest.approx(
+                {m.key: m.score for m in alone}, abs=1e-6
+            )
+            # A product of another shape rounds another way, and may swap what is that close.
+            assert [m.score for m in found] == pytest.approx([m.score for m in alone], abs=1e-6)
         assert db.search([], mode=mode) == []
 
     def test_the_query_itself_can_be_left_out(self, db: Database, mode: str) -> None:
@@ -136,7 +139,7 @@ def test_what_only_one_retriever_names_is_scored_by_both() -> None:
     assert meaning["a swhalex"] > 0.05
     other = next(m for m in found.values() if set(m.why) == {"semantic"})
     evidence = match.why["keyword"].score / np.sqrt(2 * float(np.log1p(400.5 / 1.5)))
-    spread = db._reader.spread(db._reader.snapshot())
+    spread = db._reader.lexical.spread(db._reader.snapshot())
     apart = (meaning["a swhalex"] - meaning[other.key]) / spread.deviation
     assert match.score - other.score == pytest.approx(0.2 * apart + 1.6 * evidence, rel=1e-4)
 
@@ -382,7 +385,7 @@ def test_word_evidence_of_no_words_is_none() -> None:
 
 
 def test_words_are_looked_for_in_keys_or_in_values(db: Database) -> None:
-    def found(in_: str | None, mode: str = "keyword") -> set[str]:
+    def found(in_: str, mode: str = "keyword") -> set[str]:
         return {
             m.key for m in db.search("red animal", 10, mode=mode, in_=in_) if "keyword" in m.why
         }
@@ -390,23 +393,21 @@ def test_words_are_looked_for_in_keys_or_in_values(db: Database) -> None:
     for mode in ("keyword", "hybrid"):
         assert found("keys", mode) == {"red apple pie", "red car"}
         assert found("values", mode) == {"blue whale"}
-        assert (
-            found("both", mode) == found(None, mode) == found("keys", mode) | found("values", mode)
-        )
+        assert found("both", mode) == found("keys", mode) | found("values", mode)
 
 
 def test_spans_are_where_words_are_looked_for() -> None:
     db = Database({"a red car": "the red one"}, encoder="hashing")
-    for in_, fields in (("keys", ["key"]), ("values", ["value"]), (None, ["key", "value"])):
+    for in_, fields in (("keys", ["key"]), ("values", ["value"]), ("both", ["key", "value"])):
         (match,) = db.search("red", mode="keyword", in_=in_, spans=True)
         assert [span.field for span in match.spans] == fields
 
 
-def test_meaning_is_that_of_keys(db: Database) -> None:
-    assert keys(db.search("red car", in_="keys")) == keys(db.search("red car"))
-    for in_ in ("values", "both"):
-        with pytest.raises(InputError, match="mode='keyword'"):
-            db.search("red car", in_=in_)
+def test_meaning_is_that_of_keys_where_no_values_are_read(db: Database) -> None:
+    for in_ in ("keys", "both"):
+        assert keys(db.search("red car", in_=in_)) == keys(db.search("red car"))
+    with pytest.raises(InputError, match="mode='keyword'"):
+        db.search("red car", in_="values")
 
 
 # ── stores of two languages, and encoders that do not know a field ───────────────────────────────
@@ -446,11 +447,11 @@ def test_a_small_store_and_one_of_single_words_contradict_nothing() -> None:
 def test_what_a_store_is_measured_with_holds_until_much_has_changed() -> None:
     db = two_languages()
     reader = db._reader
-    known = reader.spread(reader.snapshot())
+    known = reader.lexical.spread(reader.snapshot())
     db.put("one more", 1, vector=np.ones(32))
-    assert reader.spread(reader.snapshot()) is known
+    assert reader.lexical.spread(reader.snapshot()) is known
     db.update({f"x{i}": 0 for i in range(60)}, vectors=np.eye(60, 32))
-    assert reader.spread(reader.snapshot()) is not known
+    assert reader.lexical.spread(reader.snapshot()) is not known
 
 
 class Deaf:

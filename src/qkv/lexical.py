@@ -1,15 +1,16 @@
 """Words as a head of attention: what a query's words say of a record, beside its meaning.
 
-Rare words of the store ("uber", "alice", "E1042") tell more than their meaning does. Their evidence,
-K² · BM25 / √R (:func:`qkv.ranking.word_evidence`), is on the scale of a standard deviation of
-meaning, and is added to the score of a record in the same softmax:
+Rare words of the store ("uber", "alice", "E1042") tell more than their meaning does. Their
+evidence, E = K² · BM25 / √R (:func:`qkv.ranking.word_evidence`), is on the scale of a standard
+deviation of meaning, and is added to the score of a record in the same softmax:
 
     s' = s + σ (λ_k E_key + o λ_v E_value),    λ_k = ½, λ_v = 2,
 
 with σ the standard deviation of cosines in this store (:mod:`qkv.spread`), and o the odds of the
 values (:mod:`qkv.fields`): 0 where values do not count. Both λ were chosen on tuning parts
-(docs/lexical.md) and are the same in every store. Records that words find join those that meaning finds. In a store of two
-languages words count less where meaning has found its record (:func:`qkv.ranking.word_weight`).
+(docs/lexical.md) and are the same in every store. Records that words find join those that meaning
+finds. In a store of two languages words count less where meaning has found its record
+(:func:`qkv.ranking.word_weight`).
 """
 
 from __future__ import annotations

@@ -37,6 +37,8 @@ __all__ = ["DEPTH", "Fusion", "Mode", "Options", "Search", "check_options"]
 
 #: Records that each retriever names for a fusion.
 DEPTH = 100
+#: Weights of key and value in meaning; where both are searched, the store's own.
+_FIELDS = {Field.KEYS: (1.0, 0.0), Field.VALUES: (0.0, 1.0)}
 #: Stands for no record.
 _NONE = -1
 
@@ -73,8 +75,8 @@ class Options:
         Leave out the record whose key is the query.
     spans : bool
         Say where in the record the answer is.
-    in_ : Field or None
-        Which texts of a record are searched; None: words look into both, meaning into keys.
+    in_ : Field
+        Which texts of a record are searched: by meaning, values where the store reads them.
     """
 
     k: int
@@ -85,12 +87,7 @@ class Options:
     stop_words: frozenset[str]
     exclude_query: bool
     spans: bool
-    in_: Field | None = None
-
-    @property
-    def words_in(self) -> Field:
-        """Which texts words are looked for in."""
-        return self.in_ or Field.BOTH
+    in_: Field
 
     def heard(self, query: str) -> list[str]:
         """Tokens of a query that count."""
@@ -112,7 +109,7 @@ def check_options(
     stop_words: Any,
     exclude_query: bool,
     spans: bool,
-    in_: Field | str | None = None,
+    in_: Field | str = Field.BOTH,
 ) -> Options:
     """Return options, or raise the InputError that says which cannot be used."""
     try:
@@ -132,9 +129,6 @@ def check_options(
             f"fusion={fusion!r} adds scores, and those of scheme={str(scheme)!r} have no common "
             "measure with meaning; use scheme='bm25', or fusion='rrf'"
         )
-    field = None if in_ is None else check_field(in_)
-    if mode is Mode.SEMANTIC:
-        _check_meant(field)
     return Options(
         check_count(k, "k"),
         mode,
@@ -144,17 +138,8 @@ def check_options(
         _unheard(stop_words) | (frozenset() if language is None else _small(language)),
         bool(exclude_query),
         bool(spans),
-        field,
+        check_field(in_),
     )
-
-
-def _check_meant(field: Field | None) -> None:
-    """Meaning knows the keys alone."""
-    if field not in {None, Field.KEYS}:
-        raise InputError(
-            f"mode='semantic' compares the query with keys, and in_={str(field)!r} asks for "
-            "values; use mode='keyword', or mode='hybrid' with the words of values"
-        )
 
 
 def _unheard(stop_words: Any) -> frozenset[str]:
@@ -192,6 +177,8 @@ class Meaning:
         The same, prepared for the index.
     among : array (a,), int64, or None
         The only rows that may be found.
+    offset : array (m,), optional
+        What is added to the scores of the best of each query.
     """
 
     def __init__(
@@ -201,8 +188,10 @@ class Meaning:
         vectors: Floats,
         prepared: Floats,
         among: Integers | None,
+        offset: Floats | None = None,
     ) -> None:
         self.snapshot = snapshot
+        self._offset = np.zeros(len(prepared)) if offset is None else offset
         self._tables = tables
         self._prepared = prepared
         self._among = among
@@ -219,6 +208,7 @@ class Meaning:
         if ids.min(initial=0) < _NONE:
             ids = self._meant(ids)
         ids[~self._understood] = _NONE
+        scores = scores + self._offset[:, None].astype(scores.dtype)
         rankings = [_ranking(*of_one) for of_one in zip(ids, scores, strict=True)]
         return [dict(islice(one.items(), k)) for one in rankings] if more else rankings
 
@@ -268,7 +258,10 @@ class Search:
         if not queries:
             return []
         among = None if where is None else self._reader.among(where)
-        ranked = list(self._ranked(queries, options, among))
+        own = self._own(queries, options)
+        if options.mode is not Mode.KEYWORD:  # there, words are looked for as they are written
+            queries, _ = self._reader.lexical.hearing.queries(queries)
+        ranked = list(self._ranked(queries, own, options, among))
         records = self._tables.records(sorted({id for row in ranked for id, _, _ in row}))
         matches = [
             # A record that was deleted meanwhile is not there any more.
@@ -280,13 +273,17 @@ class Search:
         return [self._located(q, row, options) for q, row in zip(queries, matches, strict=True)]
 
     def _ranked(
-        self, queries: Sequence[Query], options: Options, among: Integers | None
+        self,
+        queries: Sequence[Query],
+        leave_out: Sequence[int],
+        options: Options,
+        among: Integers | None,
     ) -> Iterator[list[tuple[int, float, dict[str, Place]]]]:
         """Records, scores, and each retriever's rank and score; best first, at most k a query."""
-        meaning = None if options.mode is Mode.KEYWORD else self._meaning(queries, among)
+        meaning = None if options.mode is Mode.KEYWORD else self._meaning(queries, options, among)
         words = None if options.mode is Mode.SEMANTIC else self._words(queries, options, among)
         near = meaning.best(options.depth) if meaning else [{} for _ in queries]
-        for row, own in enumerate(self._own(queries, options)):
+        for row, own in enumerate(leave_out):
             rankings = {"semantic": near[row]} if meaning else {}
             scored = next(words) if words else None
             if scored:
@@ -356,11 +353,25 @@ class Search:
             self._shared = known = spread, share
         return known[1]
 
-    def _meaning(self, queries: Sequence[Query], among: Integers | None) -> Meaning:
+    def _meaning(
+        self, queries: Sequence[Query], options: Options, among: Integers | None
+    ) -> Meaning:
         vectors = self._space.queries(queries)
-        snapshot = self._reader.snapshot()
+        snapshot, space = self._reader.snapshot(), self._space
         rows = None if among is None else self._rows(snapshot, among)
-        return Meaning(snapshot, self._tables, vectors, self._space.prepared(vectors), rows)
+        offset = None
+        if options.in_ is Field.VALUES and options.mode is Mode.SEMANTIC:
+            centre = space.centre()
+            if centre is None:
+                raise InputError(
+                    "in_='values' asks what values mean, and this store has read none: values are "
+                    "read that are texts of four words and more, where it was begun with "
+                    "read_values=True. Use mode='keyword' for their words"
+                )
+            # It was taken out of the values, and now they alone are compared.
+            offset = space.prepared(vectors)[:, : len(centre)] @ centre
+        prepared = space.prepared(vectors, fields=_FIELDS.get(options.in_))
+        return Meaning(snapshot, self._tables, vectors, prepared, rows, offset)
 
     def _rows(self, snapshot: Snapshot, among: Integers) -> Integers:
         """Rows of records; those of the latest filter are remembered."""
@@ -378,9 +389,7 @@ class Search:
                 "mode='semantic'"
             )
         words = [options.heard(str(q)) for q in queries]
-        return self._keywords.scored(
-            words, options.scheme, options.language, among, options.words_in
-        )
+        return self._keywords.scored(words, options.scheme, options.language, among, options.in_)
 
     def _own(self, queries: Sequence[Query], options: Options) -> list[int]:
         """For each query the record to leave out."""
@@ -396,7 +405,7 @@ class Search:
             wanted = set(options.heard(q))
             for match, found in zip(matches, spans, strict=True):
                 for field, text in _texts(match):
-                    if options.words_in not in {Field.BOTH, f"{field}s"}:
+                    if options.in_ not in {Field.BOTH, f"{field}s"}:
                         continue
                     forms = wanted if options.language is None else _forms(text, wanted, options)
                     found += [

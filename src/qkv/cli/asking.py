@@ -235,14 +235,13 @@ def search(
         ),
     ] = "attention",
     in_: Annotated[
-        str | None,
+        str,
         typer.Option(
             "--in",
             metavar="keys|values|both",
-            help="Where words are looked for.",
-            show_default="both",
+            help="Which texts of a record are searched.",
         ),
-    ] = None,
+    ] = "both",
     exclude_query: Annotated[
         bool, typer.Option("--exclude-query", help="Leave out the record whose key is TEXT.")
     ] = False,

@@ -239,7 +239,7 @@ class Questions:
         language: str | None = None,
         stop_words: str | Iterable[str] | None = None,
         fusion: Fusion = "attention",
-        in_: Field | str | None = None,
+        in_: Field | str = "both",
         spans: bool = False,
     ) -> list[Match]: ...
     @overload
@@ -255,7 +255,7 @@ class Questions:
         language: str | None = None,
         stop_words: str | Iterable[str] | None = None,
         fusion: Fusion = "attention",
-        in_: Field | str | None = None,
+        in_: Field | str = "both",
         spans: bool = False,
     ) -> list[list[Match]]: ...
     def search(
@@ -270,7 +270,7 @@ class Questions:
         language: str | None = None,
         stop_words: str | Iterable[str] | None = None,
         fusion: Fusion = "attention",
-        in_: Field | str | None = None,
+        in_: Field | str = "both",
         spans: bool = False,
     ) -> list[Match] | list[list[Match]]:
         """The records themselves, ranked by meaning, by words, or by both.
@@ -297,8 +297,9 @@ class Questions:
         fusion : "attention", "rrf" or float
             How a hybrid search brings both rankings into one: by adding what meaning and words say,
             each on a scale of its own; by rank; or by adding with this share (0 … 1) for meaning.
-        in_ : {"keys", "values", "both"}, optional
-            Where words are looked for: in both, unless told. Meaning is that of keys.
+        in_ : {"keys", "values", "both"}
+            Which texts of a record are searched. By meaning, values are those that the store has
+            read: see :mod:`qkv.fields`; beside keys they count as much as in ``attend``.
         spans : bool
             Say where in each record the answer is: words of the query, and the sentence nearest
             to it. Sentences are encoded for it, some milliseconds each.
