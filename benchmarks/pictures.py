@@ -82,7 +82,7 @@ def dots(
 
 def hybrid() -> Figure:
     """Words, meaning, and two ways of both."""
-    names = ("both, logits added", "both, by rank", "words", "meaning")
+    names = ("both, added", "both, by rank", "words", "meaning")
     rows: list[str] = []
     series: Series = {name: [] for name in names}
 
@@ -111,7 +111,7 @@ def hybrid() -> Figure:
     return dots(
         rows,
         series,
-        "Logits added: at the better part or above it, nearly everywhere",
+        "Added: at the better part or above it, nearly everywhere",
         "nDCG@10 (SciFact, Vaswani) and recall@1 (XQuAD: question → paragraph)",
         1,
     )
