@@ -90,8 +90,9 @@ class TestReading:
             f"{a} {b}": f"all about {a} is told here" for a in "abcdefgh" for b in "12345678"
         }
         db = Database(records, encoder="hashing", lexicon=None, read_values=True)
-        assert isinstance(db.learn(keys=True).kept, bool)
-        assert db.query("c 3 again", 1)
+        db.learn(keys=True)
+        assert db._reader.snapshot().index.dimension == 2 * db.dimension
+        assert db.search("c 3 again", k=1)[0].key == "c 3"
 
 
 class TestSearch:
@@ -173,6 +174,22 @@ class TestWeight:
         records = related(100)
         values = np.random.default_rng(seed).permutation(list(records.values())).tolist()
         assert self.weight(dict(zip(records, values, strict=True))) < 0.02
+
+    def test_labels_do_not_however_long(self):
+        labels = ["card arrives late or never", "money is gone from it", "pin was forgotten again"]
+        words = [
+            "red",
+            "green",
+            "blue",
+            "white",
+            "black",
+            "grey",
+            "pink",
+            "brown",
+            "gold",
+            "silver",
+        ]
+        assert self.weight({f"{label} {word}": label for label in labels for word in words}) == 0
 
     def test_a_single_record_proves_nothing(self):
         assert self.weight({"a b": "a and b and c and d"}) == 0

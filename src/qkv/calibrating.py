@@ -33,6 +33,7 @@ from qkv.errors import Closed, DiskFull, Locked, ReadOnlyFile
 from qkv.fields import own_queries
 from qkv.judging import fit_intervals
 from qkv.learning import held_out
+from qkv.lexical import Lexical
 from qkv.projection import Projection
 from qkv.snapshot import Snapshot
 from qkv.space import Query, Space
@@ -70,14 +71,20 @@ class Calibrating:
     space : Space
     meanings : callable
         Opens the lexicon; None for a store without one.
+    lexical : Lexical
+        The store's words.
     """
 
     def __init__(
-        self, tables: Tables, space: Space, meanings: Callable[[], Meanings | None]
+        self,
+        tables: Tables,
+        space: Space,
+        meanings: Callable[[], Meanings | None],
+        lexical: Lexical,
     ) -> None:
         #: Share of questions that the store cannot answer, where somebody said it.
         self._share: float | None = None
-        self._telling = Telling(tables, space, self.background)
+        self._telling = Telling(tables, space, self.background, lexical)
         self._meanings = meanings
         self._tables = tables
         self._space = space

@@ -8,19 +8,17 @@ encoder does not know the field, words find it far more often, and meaning gets 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
 from qkv.keyword import Field, Keywords
-from qkv.languages import LANGUAGES, stop_words
 from qkv.passages import sentences
 from qkv.snapshot import Snapshot
 from qkv.space import Space
 from qkv.tables import Tables
 from qkv.types import Floats
-from qkv.words import query_tokens, tokens
+from qkv.words import query_tokens, small_tokens, tokens
 
 __all__ = ["EVEN", "share_of_meaning"]
 
@@ -101,14 +99,7 @@ def _few(id: int, text: str, rng: np.random.Generator) -> _Question | None:
 
 def _content(word: str) -> bool:
     found = tokens(word)
-    return len(word) > 3 and bool(found) and _small().isdisjoint(found)
-
-
-@cache
-def _small() -> frozenset[str]:
-    return frozenset(
-        token for language in LANGUAGES for word in stop_words(language) for token in tokens(word)
-    )
+    return len(word) > 3 and bool(found) and small_tokens().isdisjoint(found)
 
 
 def _by_meaning(asked: Sequence[_Question], snapshot: Snapshot, space: Space) -> float:

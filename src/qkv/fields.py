@@ -13,7 +13,9 @@ their *own* values, never off whether values agree:
 
 where w, the witness, is the share of up to 300 keys that find their own value first among theirs,
 less what chance finds; σ_k and σ_v are the mean standard deviations of a query's scores with keys
-and with values. Shuffled values have w = 0.
+and with values. Shuffled values have w = 0. A value that many records hold is a label, and what its
+keys have in common tells more than its name: where values have more than two records on average, β
+falls in a line, to 0 at four.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ __all__ = ["ValueWeight", "own_queries", "value_weight"]
 _ASKED, _SEEN = 300, 1200
 #: β at most, and the witness from which on it grows, and over which it is full.
 _MOST, _FROM, _OVER = 0.3, 0.05, 0.2
+#: Records of a value, on average, from which on values are labels, and all of them are.
+_LABELS = (2, 4)
 #: Keys that found another's value, added to those that were asked: a few keys prove little.
 _DOUBT = 4
 
@@ -107,7 +111,8 @@ def value_weight(snapshot: Snapshot, queries: Callable[[Integers], Floats]) -> V
     found = int((groups[with_values.argmax(axis=1)] == groups).sum())
     by_chance = float((groups[:, None] == groups).sum() / n)
     witness = max(0.0, found - by_chance) / (n + _DOUBT)
-    beta = _MOST * min(1.0, max(0.0, (witness - _FROM) / _OVER))
+    beta = _MOST * float(np.clip((witness - _FROM) / _OVER, 0, 1))
+    beta *= float(np.interp(snapshot.counts[np.unique(groups)].mean(), _LABELS, (1, 0)))
     spread = float(with_values.std(axis=1).mean())
     if not beta or not spread:
         return ValueWeight()

@@ -62,7 +62,7 @@ class Hearing:
         list of Mended
             As they are where the store's encoder reads no human language.
         """
-        if not self._space.hears_words:
+        if not texts or not self._space.hears_words:
             return [Mended(text) for text in texts]
         with self._lock:
             vocabulary = self._caught_up()

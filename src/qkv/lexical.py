@@ -4,7 +4,7 @@ Rare words of the store ("uber", "alice", "E1042") tell more than their meaning 
 evidence, E = K² · BM25 / √R (:func:`qkv.ranking.word_evidence`), is on the scale of a standard
 deviation of meaning, and is added to the score of a record in the same softmax:
 
-    s' = s + σ (λ_k E_key + o λ_v E_value),    λ_k = ½, λ_v = 2,
+    s' = s + σ (λ_k E_key + o λ_v E_value),    λ_k = ¾, λ_v = 2,
 
 with σ the standard deviation of cosines in this store (:mod:`qkv.spread`), and o the odds of the
 values (:mod:`qkv.fields`): 0 where values do not count. Both λ were chosen on tuning parts
@@ -15,7 +15,8 @@ finds. In a store of two languages words count less where meaning has found its 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -29,12 +30,12 @@ from qkv.space import Space
 from qkv.spread import Spread, spread
 from qkv.tables import Tables
 from qkv.types import Floats, Integers
-from qkv.words import query_tokens
+from qkv.words import content_tokens
 
 __all__ = ["Lexical", "Raise"]
 
 #: λ: a standard deviation of word evidence counts as so many of meaning.
-KEYS, VALUES = 0.5, 2.0
+KEYS, VALUES = 0.75, 2.0
 #: Records that words propose for each query.
 PROPOSED = 20
 
@@ -110,14 +111,13 @@ class Lexical:
         if not self._space.hears_words or not any(texts):
             return None
         allowed = None if among is None else np.sort(snapshot.records[among])
+        scored = self._scored([text or "" for text in texts], allowed)
         try:
-            scored = self._scored([text or "" for text in texts], allowed)
+            found = [
+                self._one(snapshot, *of_one) for of_one in zip(prepared, *near, scored, strict=True)
+            ]
         except (Locked, DiskFull, ReadOnlyFile):  # words that nobody could count yet
             return None
-        found = [
-            self._one(snapshot, query, (near[0][i], near[1][i]), scored[i])
-            for i, query in enumerate(prepared)
-        ]
         width = max(len(rows) for rows, _, _ in found)
         if not width:
             return None
@@ -129,32 +129,34 @@ class Lexical:
 
     def _scored(
         self, texts: Sequence[str], among: Integers | None
-    ) -> list[list[tuple[float, Scored]]]:
+    ) -> Iterator[tuple[tuple[float, Scored], ...]]:
         """Each text's words, scored in keys, and in values where these count; with their weight."""
-        asked = [query_tokens(text) for text in texts]
+        asked = [content_tokens(text) for text in texts]
         fields = [(KEYS, Field.KEYS)]
         if self._space.value_odds:
             fields.append((VALUES * self._space.value_odds, Field.VALUES))
-        parts = [
-            [(weight, one) for one in self.keywords.scored(asked, among=among, in_=field)]
+        # One query after the other: each has a number for every record.
+        parts = (
+            zip(repeat(weight), self.keywords.scored(asked, among=among, in_=field))
             for weight, field in fields
-        ]
-        return [list(of_one) for of_one in zip(*parts, strict=True)]
+        )
+        return zip(*parts, strict=True)
 
     def _one(
         self,
         snapshot: Snapshot,
         query: Floats,
-        near: tuple[Integers, Floats],
-        scored: list[tuple[float, Scored]],
+        near: Integers,
+        near_scores: Floats,
+        scored: Sequence[tuple[float, Scored]],
     ) -> tuple[Integers, Floats, Floats]:
         """Rows that words speak for, their scores by meaning, and what words add."""
         none = np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0)
         proposed = np.concatenate([one.best(PROPOSED)[0] for _, one in scored])
         if not len(proposed):
             return none
-        known = near[0] >= 0
-        rows, scores = near[0][known], near[1][known]
+        known = near >= 0
+        rows, scores = near[known], near_scores[known]
         more = snapshot.index.live(np.setdiff1d(snapshot.rows(np.unique(proposed)), rows))
         rows = np.concatenate((rows, more))
         scores = np.concatenate((scores, snapshot.index.scores(query, more)))

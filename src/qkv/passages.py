@@ -11,15 +11,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
 from qkv.attention import product, unit
 from qkv.encoders import Encoder, check_text, encode_all, encode_queries
-from qkv.languages import LANGUAGES, stop_words
 from qkv.types import Floats
-from qkv.words import tokens
+from qkv.words import small_tokens, tokens
 
 __all__ = ["LONGEST", "Passage", "best_sentences", "sentences"]
 
@@ -368,11 +366,4 @@ def _overlaps(query: str, pieces: Sequence[str]) -> Floats:
 
 def _stems(text: str) -> set[str]:
     """Its words, stop words apart, by their first letters."""
-    return {token[:_STEM] for token in tokens(text) if token not in _small_words()}
-
-
-@cache
-def _small_words() -> frozenset[str]:
-    """Stop words of all languages: nobody says which one a query or a text is in."""
-    listed = (word for language in LANGUAGES for word in stop_words(language))
-    return frozenset(token for word in listed for token in tokens(word))
+    return {token[:_STEM] for token in tokens(text) if token not in small_tokens()}

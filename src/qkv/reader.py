@@ -84,7 +84,9 @@ class Reader:
         null: float | None,
         index: str = "auto",
     ) -> None:
-        self.calibrating = Calibrating(tables, space, self.meanings)
+        #: The store's words.
+        self.lexical = Lexical(tables, space)
+        self.calibrating = Calibrating(tables, space, self.meanings, self.lexical)
         self.decoding = decoding
         self.temperature = temperature
         self.null = null
@@ -96,8 +98,6 @@ class Reader:
         self._snapshot = Snapshot.blank()
         #: Records, changes, and the projection, when it was last seen how much values count.
         self._weighed = 0, 0, 0
-        #: The store's words.
-        self.lexical = Lexical(tables, space)
         self._passing: OrderedDict[Filter, tuple[int, Integers]] = OrderedDict()
         self._lock = threading.RLock()
         _READERS.add(self)
@@ -371,7 +371,9 @@ class Reader:
         if not space.valued or not space.same_kind:
             return
         size, touched, learned = self._weighed
-        if size and learned == space.learned and snapshot.touched - touched <= size * _CHANGED:
+        changed = max(abs(len(snapshot) - size), snapshot.touched - touched)
+        same = size and learned == space.learned and touched <= snapshot.touched
+        if same and changed <= size * _CHANGED:
             return
 
         def asked(rows: Integers) -> Floats:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from qkv.attention import raise_best
 from qkv.calibration import NEAR, Calibration, told
 from qkv.errors import InputError
 from qkv.judging import found
+from qkv.lexical import Lexical
 from qkv.snapshot import Snapshot
 from qkv.space import Query, Space
 from qkv.tables import ID, Question, Tables
@@ -32,9 +34,14 @@ class Telling:
     space : Space
     background : callable
         Gives the null record's key.
+    lexical : Lexical
+        The store's words.
     """
 
-    def __init__(self, tables: Tables, space: Space, background: Callable[[], Floats]) -> None:
+    def __init__(
+        self, tables: Tables, space: Space, background: Callable[[], Floats], lexical: Lexical
+    ) -> None:
+        self._lexical = lexical
         self._tables = tables
         self._space = space
         self._background = background
@@ -45,7 +52,8 @@ class Telling:
             return []
         if not len(self._tables):
             raise InputError("an empty store has no answers; put records in it first: db[key] = …")
-        vectors = self._space.queries([q for q, _ in questions])
+        read, _ = self._lexical.hearing.queries([q for q, _ in questions])
+        vectors = self._space.queries(read)
         return [
             Question(
                 q if isinstance(q, str) else None,
@@ -93,10 +101,16 @@ class Telling:
         """What questions find in the store, judged by what is known without them."""
         vectors = np.frombuffer(b"".join(one.vector for one in asked), dtype="<f4")
         prepared = self._space.prepared(vectors.reshape(len(asked), -1))
-        indices, scores = snapshot.index.neighbours(known.weigh(prepared), NEAR)
+        weighed = known.weigh(prepared)
+        indices, scores = snapshot.index.neighbours(weighed, NEAR)
         blank = ~prepared.any(axis=1)
         indices[blank], scores[blank] = -1, -np.inf
-        texts, near = [one.query for one in asked], (indices, scores)
+        heard = iter(self._lexical.hearing.read([one.query for one in asked if one.query]))
+        texts = [next(heard).text if one.query else None for one in asked]
+        near = indices, scores
+        raised = self._lexical.raised(snapshot, texts, weighed, near)
+        if raised is not None:
+            near = raise_best(*near, raised.indices, raised.scores, raised.by)[:2]
         evidence, _, _ = found(
             snapshot, self._tables, texts, prepared, near, known, self._background()
         )

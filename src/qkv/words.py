@@ -11,10 +11,21 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
-__all__ = ["VERSION", "Token", "hits", "query_tokens", "tokenize", "tokens"]
+from qkv.languages import LANGUAGES, stop_words
+
+__all__ = [
+    "VERSION",
+    "Token",
+    "content_tokens",
+    "hits",
+    "query_tokens",
+    "small_tokens",
+    "tokenize",
+    "tokens",
+]
 
 #: Grows when the same text would give other tokens: an index made by another version is rebuilt.
 VERSION = 1
@@ -97,6 +108,36 @@ def query_tokens(text: str) -> list[str]:
     if text.isascii():
         return tokens(text)
     return [token.text for token in tokenize(text, longest=True)]
+
+
+@cache
+def small_tokens(language: str | None = None) -> frozenset[str]:
+    """Tokens of the stop words of a language; None: of all, where nobody says which it is."""
+    languages = LANGUAGES if language is None else (language,)
+    listed = (word for one in languages for word in stop_words(one))
+    return frozenset(token for word in listed for token in tokens(word))
+
+
+def content_tokens(text: str) -> list[str]:
+    """Return what to look for, without the small words of the text's language.
+
+    That is English, unless two words and more are small in another one, and more of them than in
+    English. A text of small words alone keeps them.
+
+    Examples
+    --------
+    >>> content_tokens("What is the number of E1042?"), content_tokens("The Who")
+    (['number', 'e1042'], ['the', 'who'])
+    >>> content_tokens("Wo ist mein Auto?"), content_tokens("red car")  # "car" is small in French
+    (['auto'], ['red', 'car'])
+    """
+    found = query_tokens(text)
+    language, most = "en", max(1, sum(token in small_tokens("en") for token in found))
+    for other in LANGUAGES:
+        hits = sum(token in small_tokens(other) for token in found)
+        if hits > most:
+            language, most = other, hits
+    return [token for token in found if token not in small_tokens(language)] or found
 
 
 def tokenize(text: str, *, longest: bool = False) -> Iterator[Token]:

@@ -22,7 +22,7 @@ need no second formula: only :func:`decay` knows them.
 """
 
 from qkv.attention.blends import Beside, Dense, Groups, Nothing, Values
-from qkv.attention.partial import Partial, Read, stream
+from qkv.attention.partial import Partial, Read, raise_best, stream
 from qkv.attention.softmax import (
     attend,
     check_count,
@@ -54,6 +54,7 @@ __all__ = [
     "dots",
     "prepare",
     "product",
+    "raise_best",
     "scores",
     "size_temperature",
     "softmax",

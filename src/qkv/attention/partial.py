@@ -21,7 +21,7 @@ from qkv.errors import InputError
 from qkv.ranking import improve, merge_best
 from qkv.types import Floats, Integers
 
-__all__ = ["Partial", "Read", "stream"]
+__all__ = ["Partial", "Read", "raise_best", "stream"]
 
 #: Scores held at once while streaming: 8 MB of float32, so that the passes after the product find
 #: most of them in the processor's cache.
@@ -188,13 +188,7 @@ class Partial:
             gap(maximum[:, None], before), self.temperature
         )
         more = np.where(there & (by > 0), more, 0).astype(self.mass.dtype)
-        # Of the best, those that are raised are named with their new scores alone.
-        again = (self.indices[:, :, None] == np.where(there, indices, -2)[:, None]).any(axis=2)
-        kept = np.where(again, -1, self.indices), np.where(again, -np.inf, self.scores)
-        named = np.hstack((kept[0], np.where(there, indices, -1)))
-        best, added = np.hstack((kept[1], after)), np.hstack((np.zeros_like(kept[1]), by))
-        order = np.argsort(-best, axis=1, kind="stable")[:, : self.indices.shape[1]]
-        named, best, added = (np.take_along_axis(one, order, 1) for one in (named, best, added))
+        named, best, added = raise_best(self.indices, self.scores, indices, scores, by)
         return replace(
             self,
             maximum=maximum,
@@ -244,6 +238,37 @@ class Partial:
         powers = decay(gap(floor[:, None], self.scores), self.temperature)
         powers[self.indices < 0] = 0
         return powers
+
+
+def raise_best(
+    best: Integers, best_scores: Floats, indices: Integers, scores: Floats, by: Floats
+) -> tuple[Integers, Floats, Floats]:
+    """The best records after some of them, or others, were raised; as many as there were.
+
+    Parameters
+    ----------
+    best, best_scores : array (m, k)
+        Best first; −1 where there are fewer.
+    indices, scores, by : array (m, r)
+        See :meth:`Partial.raised`.
+
+    Returns
+    -------
+    indices, scores, by : array (m, k)
+    """
+    there = indices >= 0
+    # Those that are raised are named with their new scores alone.
+    again = (best[:, :, None] == np.where(there, indices, -2)[:, None]).any(axis=2)
+    kept = np.where(again, -np.inf, best_scores)
+    after = np.where(there, scores + by, -np.inf).astype(best_scores.dtype)
+    named = np.hstack((np.where(again, -1, best), np.where(there, indices, -1)))
+    total, added = np.hstack((kept, after)), np.hstack((np.zeros_like(kept), by))
+    order = np.argsort(-total, axis=1, kind="stable")[:, : best.shape[1]]
+    return (
+        np.take_along_axis(named, order, axis=1),
+        np.take_along_axis(total, order, axis=1),
+        np.take_along_axis(added, order, axis=1),
+    )
 
 
 def _combined(masses: Sequence[Floats], errors: Sequence[Floats | None]) -> Floats | None:

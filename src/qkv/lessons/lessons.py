@@ -61,7 +61,11 @@ class Lessons:
                 "be a key; give pairs instead: db.learn([(query, key), …])"
             )
         space = self._space
-        (vector,) = space.vectors([q]) if isinstance(q, str) else space.queries([q])
+        if isinstance(q, str):  # as it will be heard
+            (heard,) = self._reader.lexical.hearing.read([q])
+            (vector,) = space.vectors([heard.text])
+        else:
+            (vector,) = space.queries([q])
         before = self._tables.correction(q) if isinstance(q, str) else None
         wrong = [self._named(one) for one in bad]
         record, kind, stored = None, None, None

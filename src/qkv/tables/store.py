@@ -290,8 +290,11 @@ class Tables(LessonTables):
     def clear(self) -> None:
         """Delete every record."""
         with self.writing() as (connection, _):
+            begun = self._has_words
             for statement in (*sql.CLEAR, *sql.END_WORDS):
                 connection.execute(statement)
+            if begun:  # quicker than to delete them one by one
+                self._begin_words(connection)
         self._give_back(at_once=True)
 
     def compact(self) -> None:

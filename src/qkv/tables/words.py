@@ -52,8 +52,16 @@ class WordTables(Connection):
             return
         with self.writing() as (connection, _):
             if not self._has_words:  # another process may have been faster
-                self._fill(connection, "main", total, progress)
-                connection.execute(sql.WORDS_BEGUN, (VERSION,))
+                self._begin_words(connection, total, progress)
+
+    def _begin_words(
+        self,
+        connection: sqlite3.Connection,
+        total: int = 0,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self._fill(connection, "main", total, progress)
+        connection.execute(sql.WORDS_BEGUN, (VERSION,))
 
     def _index_beside(
         self,
