@@ -11,11 +11,11 @@ their *own* values, never off whether values agree:
 
     β = 0.3 clip((w − .05) / .2, 0, 1),    b = β / (1 − β) · σ_k / σ_v,
 
-where w, the witness, is the share of up to 300 keys that find their own value first among theirs,
-less what chance finds; σ_k and σ_v are the mean standard deviations of a query's scores with keys
-and with values. Shuffled values have w = 0. A value that many records hold is a label, and what its
-keys have in common tells more than its name: where values have more than two records on average, β
-falls in a line, to 0 at four.
+where w, the witness, is the mean reciprocal rank of their own value, for up to 300 keys among
+their values, less what chance finds; σ_k and σ_v are the mean standard deviations of a query's
+scores with keys and with values. Shuffled values have w = 0. A value that many records hold is a
+label, and what its keys have in common tells more than its name: where values have more than two
+records on average, β falls in a line, to 0 at four.
 """
 
 from __future__ import annotations
@@ -108,9 +108,12 @@ def value_weight(snapshot: Snapshot, queries: Callable[[Integers], Floats]) -> V
     asked = queries(rows)
     with_keys, with_values = product(asked, keys.T), product(asked, values.T)
     groups = snapshot.group_ids()[rows]
-    found = int((groups[with_values.argmax(axis=1)] == groups).sum())
-    by_chance = float((groups[:, None] == groups).sum() / n)
-    witness = max(0.0, found - by_chance) / (n + _DOUBT)
+    same = groups[:, None] == groups
+    own = np.where(same, with_values, -np.inf).max(axis=1, keepdims=True)
+    ranks = 1 + ((with_values > own) & ~same).sum(axis=1)
+    # Of r values, k of them right, chance finds the first at rank (r + 1) / (k + 1) on average.
+    chance = (same.sum(axis=1) + 1) / (n + 1)
+    witness = max(0.0, float((1 / ranks - chance).sum())) / (n + _DOUBT)
     beta = _MOST * float(np.clip((witness - _FROM) / _OVER, 0, 1))
     beta *= float(np.interp(snapshot.counts[np.unique(groups)].mean(), _LABELS, (1, 0)))
     spread = float(with_values.std(axis=1).mean())

@@ -103,7 +103,7 @@ def judge(
     """
     near = read.indices, read.scores
     evidence, verdict, warnings = found(
-        snapshot, tables, texts, queries, near, calibration, background, among
+        snapshot, tables, texts, queries, near, calibration, background, among, read.by
     )
     groups = _groups(snapshot, read.indices)
     blended = {
@@ -122,14 +122,18 @@ def found(
     calibration: Calibration,
     background: Floats,
     among: Integers | None = None,
+    by: Floats | None = None,
 ) -> tuple[Evidence, Verdict, dict[tuple[int, int], tuple[str, ...]]]:
     """What m queries found, what follows, and what their own words have against it.
 
-    As of :func:`judge`; `near` are the nearest rows and their scores, best first.
+    As of :func:`judge`; `near` are the nearest rows and their scores, best first, and `by` what
+    words added to these.
     """
     counts, sums = snapshot.held(among)
     groups = _groups(snapshot, near[0])
-    evidence = gather(queries, *near, groups, counts, sums, background, scales=calibration.scales)
+    evidence = gather(
+        queries, *near, groups, counts, sums, background, scales=calibration.scales, by=by
+    )
     verdict = calibration.judge(evidence)
     warnings: dict[tuple[int, int], tuple[str, ...]] = {}
     contradiction = np.zeros(evidence.values.shape)

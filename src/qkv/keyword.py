@@ -287,7 +287,8 @@ class Scored:
         At each place; 0 where no word is held.
     rarity : float
         R: sum of the idf of the query's words, of those too that no text holds: what BM25 gives to
-        a text of mean length that holds each word once.
+        a text of mean length that holds each word once. A number that no text holds is not
+        counted: there are more numbers than any store knows.
     known_share : float
         K: the share of R, 0 … 1, of the words that some text holds. A query in a language that the
         store does not speak has little of it.
@@ -319,6 +320,10 @@ class Scored:
         at, there = self.corpus.find(ids)
         found[there] = self.scores[self.corpus.order[at[there]]]
         return found
+
+
+def _numbered(term: str) -> bool:
+    return any(map(str.isdigit, term))
 
 
 def _reached(scores: NDArray[np.float64], k: int) -> float:
@@ -418,7 +423,11 @@ class Keywords:
         for query in counted:
             times = dict.fromkeys(query, 1) if scheme is Scheme.OVERLAP else query
             words = [(known[term], times[term]) for term in query]
-            worth = [(known[term].df, query[term] * known[term].idf) for term in query]
+            worth = [
+                (known[term].df, query[term] * known[term].idf)
+                for term in query
+                if known[term].df or not _numbered(term)
+            ]
             rarity = sum(idf for _, idf in worth)
             heard = sum(idf for df, idf in worth if df)
             share = heard / rarity if rarity else 0.0

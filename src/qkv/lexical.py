@@ -1,10 +1,10 @@
 """Words as a head of attention: what a query's words say of a record, beside its meaning.
 
 Rare words of the store ("uber", "alice", "E1042") tell more than their meaning does. Their
-evidence, E = K² · BM25 / √R (:func:`qkv.ranking.word_evidence`), is on the scale of a standard
+evidence, E = K · BM25 / √R (:func:`qkv.ranking.word_evidence`), is on the scale of a standard
 deviation of meaning, and is added to the score of a record in the same softmax:
 
-    s' = s + σ (λ_k E_key + o λ_v E_value),    λ_k = ¾, λ_v = 2,
+    s' = s + σ (λ_k E_key + o λ_v E_value),    λ_k = ½, λ_v = 2,
 
 with σ the standard deviation of cosines in this store (:mod:`qkv.spread`), and o the odds of the
 values (:mod:`qkv.fields`): 0 where values do not count. Both λ were chosen on tuning parts
@@ -35,7 +35,7 @@ from qkv.words import content_tokens
 __all__ = ["Lexical", "Raise"]
 
 #: λ: a standard deviation of word evidence counts as so many of meaning.
-KEYS, VALUES = 0.75, 2.0
+KEYS, VALUES = 0.5, 2.0
 #: Records that words propose for each query.
 PROPOSED = 20
 
@@ -163,7 +163,8 @@ class Lexical:
         ids = snapshot.records[rows]
         evidence = np.zeros(len(rows))
         for weight, one in scored:
-            evidence += weight * word_evidence(one.of(ids), one.rarity, one.known_share)
+            held = one.of(ids)
+            evidence += weight * word_evidence(held, one.rarity, one.known_share, power=1)
         spoken = evidence > 0
         if not spoken.any():
             return none

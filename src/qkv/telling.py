@@ -107,12 +107,13 @@ class Telling:
         indices[blank], scores[blank] = -1, -np.inf
         heard = iter(self._lexical.hearing.read([one.query for one in asked if one.query]))
         texts = [next(heard).text if one.query else None for one in asked]
-        near = indices, scores
+        near, by = (indices, scores), None
         raised = self._lexical.raised(snapshot, texts, weighed, near)
         if raised is not None:
-            near = raise_best(*near, raised.indices, raised.scores, raised.by)[:2]
+            indices, scores, by = raise_best(*near, raised.indices, raised.scores, raised.by)
+            near = indices, scores
         evidence, _, _ = found(
-            snapshot, self._tables, texts, prepared, near, known, self._background()
+            snapshot, self._tables, texts, prepared, near, known, self._background(), by=by
         )
         return told.Told(self.truth(snapshot, asked), evidence)
 

@@ -93,6 +93,7 @@ def gather(
     without: Integers | None = None,
     scales: Scales = (),
     own_keys: Floats | None = None,
+    by: Floats | None = None,
 ) -> Evidence:
     """Look at the records near each query.
 
@@ -116,6 +117,9 @@ def gather(
         How much each head counts in the scores.
     own_keys : array (m, d), optional
         The key that is left out for each query; by default the query itself.
+    by : array (m, k), optional
+        What words added to the scores: see :mod:`qkv.lexical`. It speaks for the value as it does
+        for the record, and is added to the prototype's score, too.
 
     Returns
     -------
@@ -140,6 +144,8 @@ def gather(
         totals = totals - np.where(own[rows, places][:, None], left_out, 0)
         lengths = np.sqrt(np.einsum("ij,ij->i", totals, totals))
         prototype[rows, places] = np.einsum("ij,ij->i", asked, totals) / np.maximum(lengths, 1e-9)
+        if by is not None:
+            prototype[rows, places] += by[rows, columns[rows, places]]
     return Evidence(
         values,
         nearest.astype(np.float64),

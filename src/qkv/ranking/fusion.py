@@ -52,8 +52,8 @@ def reciprocal_rank_fusion(
     return dict(sorted(fused.items(), key=lambda pair: -pair[1]))
 
 
-def word_evidence(scores: Floats, rarity: float, known_share: float) -> Floats:
-    """Bring BM25 to a scale that does not depend on the query: K² · BM25 / √R.
+def word_evidence(scores: Floats, rarity: float, known_share: float, power: float = 2.0) -> Floats:
+    """Bring BM25 to a scale that does not depend on the query: Kᵖ · BM25 / √R.
 
     A record with all words of a query has BM25 near R, the sum of their idf: the more words there
     are, the more that is, but their agreement says less and less of anything new. And of a query
@@ -68,6 +68,8 @@ def word_evidence(scores: Floats, rarity: float, known_share: float) -> Floats:
         R ≥ 0, of the query: see :class:`qkv.keyword.Scored`.
     known_share : float
         K, 0 … 1, of the query.
+    power : float
+        p: 2 where small words are counted, too; 1 where they are not.
 
     Returns
     -------
@@ -82,7 +84,7 @@ def word_evidence(scores: Floats, rarity: float, known_share: float) -> Floats:
     """
     if rarity <= 0:
         return np.zeros(len(scores))
-    evidence: Floats = known_share**2 / np.sqrt(rarity) * scores
+    evidence: Floats = known_share**power / np.sqrt(rarity) * scores
     return evidence
 
 
