@@ -1,11 +1,12 @@
 """What a store hears: ``python benchmarks/hearing.py``, every figure of the encoders' hearing.
 
-Three parts, each for the encoders that are named:
+Four parts, each for the encoders that are named:
 
 - columns: likeness of sentences and words, intents, documents, paragraphs, translations, stores of
   two languages; by the encoder's vectors alone,
 - everyday: stores as people keep them (questions and answers, merchants, a catalogue …), asked
   through ``qkv.Database``,
+- related: records whose values say something of their keys, with the values read and without,
 - costs: the time of encoding and of the first answer, floats, and with ``--stores`` the size of
   files and the time to read them.
 
@@ -28,6 +29,7 @@ from typing import Any
 import datasets
 import hearing_costs as costs
 import hearing_everyday as everyday
+import hearing_related as pairs
 from defaults import Table
 from encoded import remembering
 from hearing_columns import MEASURES, Halves, Part, columns
@@ -39,7 +41,7 @@ from qkv.encoders import DEFAULT, Encoder, resolve
 from qkv.errors import EncoderError, MissingExtra
 
 ENCODERS = tuple(dict.fromkeys((DEFAULT, "glove+use", "use+transformer")))
-PARTS = ("columns", "everyday", "costs")
+PARTS = ("columns", "everyday", "related", "costs")
 #: Of the report part, what was aimed at where the very same questions had been asked beforehand;
 #: those of intents are of other draws.
 GOALS = {
@@ -100,6 +102,8 @@ def main() -> None:
         tables.append(heard(names, part, measures, float16=options.float16))
     if "everyday" in only and part == "report":
         tables += asked(names)
+    if "related" in only:
+        tables.append(related(names, part))
     if "costs" in only and part == "report":
         wait_for_quiet(options.wait)
         tables.append(cost(names, options.site_packages))
@@ -156,6 +160,30 @@ def heard(names: list[str], part: Part, measures: list[str], *, float16: bool) -
             + ([GOALS.get(what, "")] if goal else [])
             for what, figure in found[names[0]].items()
         ],
+    )
+
+
+# ── related ──────────────────────────────────────────────────────────────────────────────────
+
+
+def related(names: list[str], part: Part) -> Table:
+    """Stores of keys and values that belong together: what words and values give."""
+    rows = []
+    for store in pairs.related(part):
+        for name in names:
+            encoder = remembering(name)
+            shares = [
+                pairs.right(store, encoder, words=words, values=values)
+                for words, values in ((False, False), (True, False), (False, True), (True, True))
+            ]
+            rows.append([store.name, name, len(store.records), len(store.asked), *shares])
+            print(rows[-1], flush=True)
+    return Table(
+        f"Keys and values that belong together, {part}",
+        "Share of questions whose likeliest candidate is right: by the meaning of keys alone, with "
+        "their words, with the meaning of values, and with all, which is what a store does.",
+        ["store", "encoder", "records", "questions", "keys", "+ words", "+ values", "all"],
+        rows,
     )
 
 
