@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import as_file, files
+from zlib import crc32
 
 import numpy as np
 
 from qkv.attention import product, unit
-from qkv.encoders.gate import KEYS, Gating, gate
+from qkv.encoders.gate import RULES, Gating, Rules, gate
 from qkv.encoders.glove import GloveEncoder
 from qkv.encoders.protocol import Encoder, fingerprint
 from qkv.encoders.transformer import TransformerEncoder
@@ -21,7 +22,7 @@ __all__ = ["GatedEncoder"]
 
 #: Texts that are less likely English than that are not shown to MiniLM at all.
 _SILENT = 0.02
-#: Version of the gate, the predictions, and the form in which texts are read.
+#: Version of how it all is done, and of the form in which texts are read.
 _VERSION = 1
 
 
@@ -49,6 +50,8 @@ class GatedEncoder:
     ----------
     glove, use, transformer : Encoder, optional
         The heads; by default those of the packages that are installed with qkv.
+    rules : Rules, optional
+        Constants of the gate; part of the fingerprint, as the predictions are.
 
     Raises
     ------
@@ -78,19 +81,22 @@ class GatedEncoder:
         glove: Encoder | None = None,
         use: Encoder | None = None,
         transformer: Encoder | None = None,
+        *,
+        rules: Rules = RULES,
     ) -> None:
         self._heads = (
             glove or GloveEncoder(),
             use or UseEncoder(),
             transformer or TransformerEncoder(weights="int8"),
         )
+        self._rules = rules
         marks = ", ".join(map(fingerprint, self._heads))
-        self.fingerprint = f"gated({marks}; v{_VERSION})"
+        self.fingerprint = f"gated({marks}; v{_VERSION}, {_digest(rules)})"
 
     def encode(self, texts: list[str]) -> Floats:
         """Turn n keys into an array (n, 946), float32, rows of length one."""
         texts = [plain_form(text) for text in texts]
-        return _beside(self._heard(texts, gate(texts)), np.sqrt([KEYS]))
+        return _beside(self._heard(texts, gate(texts, self._rules)), np.sqrt([self._rules.keys]))
 
     def encode_queries(self, texts: list[str]) -> Floats:
         """Turn n queries into an array (n, 946), float32, rows as long as their weights make them.
@@ -98,17 +104,18 @@ class GatedEncoder:
         The dot product with a key is the mean of the heads' cosines, by the query's weights.
         """
         texts = [plain_form(text) for text in texts]
-        gating = gate(texts)
-        return _beside(self._heard(texts, gating), gating.weights / np.sqrt([KEYS]))
+        gating = gate(texts, self._rules)
+        factors = gating.weights / np.sqrt([self._rules.keys])
+        return _beside(self._heard(texts, gating), factors)
 
     def as_queries(self, texts: Sequence[str], keys: Floats) -> Floats:
         """Turn keys (n, 946) that were encoded from these texts into queries (n, 946)."""
-        gating = gate([plain_form(text) for text in texts])
-        return _scaled(keys, gating.weights / np.array([KEYS]))
+        gating = gate([plain_form(text) for text in texts], self._rules)
+        return _scaled(keys, gating.weights / np.array([self._rules.keys]))
 
     def parts(self) -> tuple[tuple[int, float], ...]:
         """Columns and weight, in keys, of each head, in the order in which they stand."""
-        return tuple(zip((50, 512, 384), KEYS, strict=True))
+        return tuple(zip((50, 512, 384), self._rules.keys, strict=True))
 
     def _heard(self, texts: list[str], gating: Gating) -> tuple[Floats, Floats, Floats]:
         """What the heads say: arrays (n, 50), (n, 512), (n, 384) of unit rows."""
@@ -146,6 +153,13 @@ def _scaled(beside: Floats, factors: Floats) -> Floats:
     """Multiply the columns of each head, in n rows or in all, by its factor."""
     scaled: Floats = beside * np.repeat(factors, (50, 512, 384), axis=1).astype(np.float32)
     return scaled
+
+
+@cache
+def _digest(rules: Rules) -> str:
+    """What the gate's constants and the predictions are known by."""
+    tables = b"".join(table.astype("<f2").tobytes() for table in _predictions())
+    return f"{crc32(repr(rules).encode() + tables):08x}"
 
 
 @cache
