@@ -168,7 +168,7 @@ def article(ear: Ear, part: Part) -> dict[str, Figure]:  # noqa: ARG001
 def nouns(ear: Ear, part: Part) -> dict[str, Figure]:
     """Nouns of eleven classes, 10 of each stored: single words asked of single words."""
     listed = datasets.nouns(glove_table().rows, 2000, 40_000)
-    ours = [pair for pair in listed if in_half(pair[0], part)]
+    ours = [pair for pair in listed if of_part(pair[0], part)]
     split = Split([word for word, _ in ours], [label for _, label in ours])
     stored = _some(split, EACH, SEED)
     kept = set(stored.texts)
@@ -176,7 +176,7 @@ def nouns(ear: Ear, part: Part) -> dict[str, Figure]:
     return {"nouns, 10 each": share(_nearest_right(ear, stored, _rows(split, rows)))}
 
 
-def in_half(key: str, part: Part) -> bool:
+def of_part(key: str, part: Part) -> bool:
     """Whether a key of a set without splits belongs to this half."""
     return (blake2b(key.encode(), digest_size=1).digest()[0] % 2 == 0) == (part == "tune")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from datasets import DATA, packages, shuffled, xquad_half
-from hearing_columns import Part, in_half
+from hearing_columns import Part, of_part
 
 from qkv import Database
 from qkv.encoders import Encoder
@@ -60,7 +60,7 @@ def glosses(part: Part) -> Related:
     known = [
         (lemmas.split("; "), gloss)
         for synset, _, lemmas, gloss in rows
-        if "; " in lemmas and in_half(synset, part)
+        if "; " in lemmas and of_part(synset, part)
     ]
     records: dict[str, str] = {}
     asked = []
@@ -80,7 +80,7 @@ def summaries(part: Part) -> Related:
     long = [
         (name, summary)
         for name, summary in packages()
-        if summary.isascii() and len(summary.split()) >= WORDS + 2 and in_half(name, part)
+        if summary.isascii() and len(summary.split()) >= WORDS + 2 and of_part(name, part)
     ]
     chosen = shuffled(long, SEED)[:STORED]
     rng = np.random.default_rng(SEED)
