@@ -197,7 +197,8 @@ class Calibrating:
             snapshot.counts,
             self.background(projection),
             outside,
-            space.heads(),
+            # A gate that weighs the heads of each text leaves a store nothing to weigh.
+            () if space.weighs_queries else space.heads(),
             asking=asking,
             untrained=untrained,
         )

@@ -60,11 +60,12 @@ def query(
 ) -> None:
     """Answer with the likeliest values.
 
-    Every key is compared with the text; values of keys that are alike count more.
-    An answer is exact (the text is a key), stored (the value of similar keys) or
-    imagined (a value that no record has, between those that are stored). The
-    probability is how likely it is right. Where "nothing here" is likelier than any
-    value, or with --max-wrong the best is not sure enough, there is no answer.
+    Every record is compared with the text, by meaning and by words; values of
+    records that are alike count more. Typos in the text are mended by the words of
+    the store. An answer is exact (the text is a key), stored (the value of similar
+    records) or imagined (a value that no record has, between those that are stored).
+    The probability is how likely it is right. Where "nothing here" is likelier than
+    any value, or with --max-wrong the best is not sure enough, there is no answer.
 
     For example:
 
@@ -258,9 +259,10 @@ def search(
     """Find records, by meaning, by words, or by both.
 
     By meaning (semantic), the score is the cosine of key and TEXT: 1 for the
-    same, 0 for nothing in common (unless the store has another metric). By words
-    (keyword), both key and value count, and the first search of a store begins an
-    index of them. Hybrid shows the rank that a record has by either.
+    same, 0 for nothing in common (unless the store has another metric); values that
+    are sentences add theirs. By words (keyword), both key and value count, as they
+    are written; elsewhere typos in TEXT are mended. Hybrid shows the rank that a
+    record has by either.
 
     For example:
 

@@ -55,7 +55,8 @@ class Database(Questions, Teaching, MutableMapping[str, Value]):
         The file that keeps the store; None keeps it in memory.
     encoder : str, Encoder or None
         Makes vectors of keys and queries. ``"auto"``: the one that the file was written with, or
-        ``"glove+use"`` for a new store. None: every record and query brings its own vector.
+        ``"glove+use+transformer"`` for a new store, ``"glove+use"`` where MiniLM is not installed.
+        None: every record and query brings its own vector.
     lexicon : str, Lexicon or None
         Vocabulary that the store may imagine from; None never imagines words.
     metric : {"auto", "cosine", "dot", "euclidean"}
