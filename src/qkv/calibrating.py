@@ -197,8 +197,7 @@ class Calibrating:
             snapshot.counts,
             self.background(projection),
             outside,
-            # A gate that weighs the heads of each text leaves a store nothing to weigh.
-            () if space.weighs_queries else space.heads(),
+            space.heads(),
             asking=asking,
             untrained=untrained,
         )
