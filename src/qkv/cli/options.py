@@ -44,8 +44,8 @@ Encoder = Annotated[
     typer.Option(
         "--encoder",
         metavar="NAME",
-        help="For a new store: glove+use+transformer (the default), glove+use (lighter), use, glove, "
-        "or hashing (quick, knows spelling only). A store keeps its encoder.",
+        help="For a new store: glove+use+transformer (the default), glove+use (lighter), use, "
+        "glove, or hashing (quick, knows spelling only). A store keeps its encoder.",
         show_default=False,
     ),
 ]
