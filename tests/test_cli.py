@@ -799,7 +799,7 @@ def test_json_of_info():
 def test_json_of_answers():
     make({"13 inch laptop": 999, "15 inch laptop": 1299})
     found = json.loads(run("query", "s.qkv", "14 inch laptop", "--json").stdout)
-    assert list(found) == ["query", "answers", "calibrated"]
+    assert list(found) == ["query", "answers", "calibrated", "mended"]
     assert found["query"] == "14 inch laptop"
     best = found["answers"][0]
     assert list(best) == [
@@ -832,11 +832,22 @@ def test_json_of_attention():
         "null",
         "temperature",
         "calibrated",
+        "mended",
     ]
     assert (found["origin"], found["value"]) == ("recalled", "animal")
-    assert list(found["weights"][0]) == ["key", "value", "weight", "score"]
+    assert list(found["weights"][0]) == ["key", "value", "weight", "score", "words"]
     total = sum(weight["weight"] for weight in found["weights"]) + found["rest"] + found["null"]
     assert total == pytest.approx(1)
+
+
+def test_what_was_mended_is_told():
+    run("put", "names.qkv", "alice nguyen", "555 0101", "--encoder", "glove")
+    asked = "number of alice nguyan"
+    assert lines(run("query", "names.qkv", asked))[0] == "read as: 'nguyan' as 'nguyen'"
+    assert lines(run("attend", "names.qkv", asked))[1] == "read as: 'nguyan' as 'nguyen'"
+    for command in ("query", "attend"):
+        found = json.loads(run(command, "names.qkv", asked, "--json").stdout)
+        assert found["mended"] == [{"written": "nguyan", "read": "nguyen"}]
 
 
 def test_json_of_a_search():

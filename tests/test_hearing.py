@@ -69,6 +69,11 @@ class TestQuestions:
         assert db.attend("ring alice nguyan").value == "555 0102"
         assert db.attend("ring alice nguyen").weights[0].key == "ring alice nguyan"
 
+    def test_left_out_a_record_is_not_read_into_the_question(self, db):
+        answer = db.attend("alice nguyan")
+        assert answer.value == "555 0101"
+        assert answer.again("alice nguyen").value != "555 0101"
+
     def test_search_by_meaning_hears_and_by_words_does_not(self, db):
         assert db.search("nguyan", k=1)[0].key == "alice nguyen"
         assert db.search("nguyan", k=1, mode="hybrid")[0].why["keyword"].rank == 1

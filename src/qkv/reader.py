@@ -197,8 +197,17 @@ class Reader:
         """Attend to queries as they are read, and answer them as they were asked."""
         read, changes = self.lexical.hearing.queries(queries)
         answers = attend(snapshot, self._tables, self._space, read, asking)
+        # Asked again, it is the question as it was asked: what was read may be a key.
+        again = asking.again
         return [
-            answer if not mended else replace(answer, query=q, mended=mended)
+            replace(
+                answer,
+                query=q,
+                mended=mended,
+                again=None if again is None else partial(again, q),
+            )
+            if mended
+            else answer
             for q, mended, answer in zip(queries, changes, answers, strict=True)
         ]
 

@@ -248,6 +248,12 @@ class Attention:
         """How likely the answer is right, 0 … 1; see :attr:`calibrated`."""
         return self.best.probability
 
+    @property
+    def reading(self) -> str:
+        """What was mended, in a line; empty where the query was read as it was written."""
+        read = ", ".join(f"{written!r} as {read!r}" for written, read in self.mended)
+        return f"read as: {read}" if read else ""
+
     def explain(self) -> str:
         """Say in plain text what was asked, what was answered, and what carried it.
 
@@ -269,7 +275,7 @@ class Attention:
         sure = "sure" if self.calibrated else "of the attention"
         yield f"{asked} → {self.value!r}  ({self.origin}, {self.confidence:.0%} {sure})"
         if self.mended:
-            yield "read as: " + ", ".join(f"{a!r} as {b!r}" for a, b in self.mended)
+            yield self.reading
         below = self.origin is Origin.NOTHING
         if self.candidates:
             yield "closest, but below the line:" if below else "possible answers:"

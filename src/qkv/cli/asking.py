@@ -91,8 +91,11 @@ def query(
             candidates = candidates[:1] if db.calibration.sure(attention, max_wrong) else []
     if as_json:
         answers = [_candidate(found) for found in candidates]
-        write(to_json({"query": text, "answers": answers, "calibrated": probable(attention)}))
+        known = {"calibrated": probable(attention), "mended": _mended(attention)}
+        write(to_json({"query": text, "answers": answers, **known}))
     elif candidates:
+        if attention.reading:
+            out().print(Text(attention.reading, style="dim"))
         out().print(answers_table(attention, candidates))
     if not candidates:
         raise Absent(f"{store} has no answer to {text!r}{among(where)}{_closest(attention)}")
@@ -336,7 +339,12 @@ def _attention(attention: Attention) -> dict[str, Any]:
         # JSON has no infinity.
         "temperature": attention.temperature if finite else None,
         "calibrated": probable(attention),
+        "mended": _mended(attention),
     }
+
+
+def _mended(attention: Attention) -> list[dict[str, str]]:
+    return [{"written": written, "read": read} for written, read in attention.mended]
 
 
 def _candidate(candidate: Candidate) -> dict[str, Any]:
@@ -357,6 +365,7 @@ def _weight(weight: Weight) -> dict[str, Any]:
         "value": plain(weight.value),
         "weight": weight.weight,
         "score": weight.score,
+        "words": weight.words,
     }
 
 

@@ -160,9 +160,12 @@ def answer_lines(attention: Attention) -> Text:
     best = attention.best
     origin = _origin(best.origin)
     if best.origin == "nothing":
-        return Text.assemble(f"{shown(attention.query)} → ", origin)
-    sure = f", {best.probability:.1%} {_measure(attention)})"
-    line = Text.assemble(f"{shown(attention.query)} → ", _answer(best), " (", origin, sure)
+        line = Text.assemble(f"{shown(attention.query)} → ", origin)
+    else:
+        sure = f", {best.probability:.1%} {_measure(attention)})"
+        line = Text.assemble(f"{shown(attention.query)} → ", _answer(best), " (", origin, sure)
+    if attention.reading:
+        line.append(f"\n{shown(attention.reading)}", style="dim")
     for warning in best.warnings:
         line.append(f"\n  ! {shown(warning)}", style="yellow")
     return line

@@ -33,6 +33,8 @@ _ENGLISH_RANK, _ENGLISH_SHARE = 10_000, 0.5
 #: Share of words that are stop words of one language alone: from the first on, a store's texts have
 #: a language; from the second on, some have this one.
 _SMALL_SHARE, _SPOKEN_SHARE = 0.05, 0.01
+#: Such words without which no language is told.
+_FEWEST = 3
 _OTHER_SCRIPT = "other script"
 
 #: Not words but names that machines read: digits, addresses, paths, operators, camelCase.
@@ -413,7 +415,9 @@ def _speaks(vocabulary: Vocabulary, language: str) -> bool:
         return True
     counts = {one: sum(map(vocabulary.count, only)) for one, only in _only().items()}
     first = max(counts, key=lambda one: counts[one])
-    if counts[first] < _SMALL_SHARE * vocabulary.total or "en" not in (first, language):
+    # One word in a store of a few says nothing: "one" is Polish.
+    least = max(_FEWEST, _SMALL_SHARE * vocabulary.total)
+    if counts[first] < least or "en" not in (first, language):
         return True
     return counts[language] >= _SPOKEN_SHARE * vocabulary.total
 
