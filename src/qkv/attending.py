@@ -20,7 +20,7 @@ from qkv.answers import (
     only_recalls,
     values_of,
 )
-from qkv.attention import Nothing
+from qkv.attention import Nothing, Partial, Values
 from qkv.calibration import NEAR, Calibration
 from qkv.errors import InputError
 from qkv.judging import judge
@@ -145,10 +145,7 @@ def _attend(
         among=asking.among,
         tolerance=asking.tolerance,
     )
-    near = part.indices, part.scores
-    raised = asking.lexical.raised(snapshot, asked.texts, weighed, near, asking.among)
-    if raised is not None:
-        part = part.raised(*raised, values)
+    part = _raised(part, snapshot, asked.texts, weighed, values, asking)
     if top_k is not None:
         part = part.truncate(top_k, values)
     read = part.read(asking.null).silence(np.asarray(~vectors.any(axis=1)))
@@ -170,6 +167,20 @@ def _attend(
     if judged is not None and None not in nulls:
         read = read.dim(np.array(nulls))
     return named(snapshot, tables, queries, read, answered, temperature, judged, asking.again)
+
+
+def _raised(
+    part: Partial,
+    snapshot: Snapshot,
+    texts: Sequence[str | None],
+    queries: Floats,
+    values: Values,
+    asking: Asking,
+) -> Partial:
+    """Attention with what the words of the queries add to it."""
+    near = part.indices, part.scores
+    raised = asking.lexical.raised(snapshot, texts, queries, near, asking.among)
+    return part if raised is None else part.raised(*raised, values)
 
 
 def _keys(snapshot: Snapshot, tables: Tables) -> list[str | None]:

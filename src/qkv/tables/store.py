@@ -13,7 +13,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -220,34 +220,14 @@ class Tables(LessonTables):
                     for key, value, more in zip(keys, values, about, strict=True)
                 ),
             )
-            first, grown = connection.execute(sql.NEWER, (last,)).fetchone()
-            if grown:
-                connection.execute(sql.GREW, (grown,))
-            if grown and grown == len(keys):  # all new: their ids follow each other, in order
-                connection.executemany(
-                    sql.NEW_VECTOR,
-                    (
-                        (id, v, of_value, version)
-                        for id, (v, of_value) in enumerate(zip(vectors, beside, strict=True), first)
-                        if v is not None
-                    ),
-                )
-            else:
-                connection.executemany(
-                    sql.PUT_VECTOR,
-                    (
-                        (v, version, key)
-                        for key, v in zip(keys, vectors, strict=True)
-                        if v is not None
-                    ),
-                )
+            grown = self._put_vectors(connection, version, last, keys, vectors, beside)
             if None in vectors:
                 bare = [key for (key,) in connection.execute(sql.WITHOUT_VECTOR, (version,))]
                 made = missing(bare) if bare else ()
                 connection.executemany(
                     sql.PUT_VECTOR, ((v, version, key) for v, key in zip(made, bare, strict=True))
                 )
-            if of_values is not None and grown != len(keys):
+            if of_values is not None and (grown != len(keys) or None in vectors):
                 last_wins = dict(zip(keys, of_values, strict=True))
                 connection.executemany(
                     sql.PUT_OF_VALUE, ((v, version, key) for key, v in last_wins.items())
@@ -255,6 +235,31 @@ class Tables(LessonTables):
             if any(beside):
                 connection.execute(sql.BEGIN, (VALUED, "1"))
             self._wrote(connection, version)
+
+    def _put_vectors(
+        self,
+        connection: sqlite3.Connection,
+        version: int,
+        last: int,
+        keys: Sequence[str],
+        vectors: Sequence[bytes | None],
+        of_values: Sequence[bytes | None],
+    ) -> int:
+        """Write the vectors of records that were just written, and count those that are new."""
+        first, grown = connection.execute(sql.NEWER, (last,)).fetchone()
+        if grown:
+            connection.execute(sql.GREW, (grown,))
+        if grown and grown == len(keys):  # all new: their ids follow each other, in order
+            rows = zip(count(first), vectors, of_values)
+            connection.executemany(
+                sql.NEW_VECTOR, ((id, v, said, version) for id, v, said in rows if v is not None)
+            )
+        else:
+            connection.executemany(
+                sql.PUT_VECTOR,
+                ((v, version, key) for key, v in zip(keys, vectors, strict=True) if v is not None),
+            )
+        return int(grown)
 
     def pop(self, key: str) -> tuple[str, Stored] | None:
         """Delete a record and return its kind and stored value; None if there is none."""
