@@ -200,6 +200,13 @@ def test_values_that_cannot_be_stored_at_the_beginning(value, error, part, path)
         assert len(db) == 0
 
 
+def test_a_path_without_its_name_is_taken_for_no_records(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RecordError, match=r"Database\(path='animals.qkv'\)"):
+        Database("animals.qkv")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("records", "part"),
     [([1], "record 0"), ([("a", 1), ("b",)], "record 1"), ([("a", 1, 2)], "record 0")],

@@ -225,8 +225,8 @@ class Attention:
     def best(self) -> Candidate:
         """The first candidate, or "nothing".
 
-        Calibrated, it is nothing when there is likelier no answer than any; else, when the null
-        record outweighs the first candidate.
+        Calibrated, it is nothing when that there is no answer is likelier than not: from a null of
+        one half on. Else it is nothing when the null record outweighs the first candidate.
         """
         line = 0.5 if self.calibrated else self.candidates[0].probability if self.candidates else 0
         if self.candidates and self.null < line:

@@ -65,7 +65,7 @@ def query(
     the store. An answer is exact (the text is a key), stored (the value of similar
     records) or imagined (a value that no record has, between those that are stored).
     The probability is how likely it is right. Where "nothing here" is likelier than
-    any value, or with --max-wrong the best is not sure enough, there is no answer.
+    not, or with --max-wrong the best is not sure enough, there is no answer.
 
     For example:
 
