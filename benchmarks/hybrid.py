@@ -23,11 +23,12 @@ from encoded import remembering
 from study import SEED, write
 
 import qkv
+from qkv.encoders import DEFAULT, LIGHT
 from qkv.languages import LANGUAGES
 from qkv.ranking import ndcg_at_k
 
-#: Weak, strong; and one that tells a sentence from its translation least, for two languages.
-ENCODERS = ("glove+use", "use+transformer", "use")
+#: The default, and the light one.
+ENCODERS = (DEFAULT, LIGHT)
 FOUND = 10
 ASKED = 600  # questions of a set, at most
 CODES = {
