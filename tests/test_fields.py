@@ -57,6 +57,12 @@ class TestReading:
         db.query("something")
         assert db._reader.snapshot().index.dimension == db.dimension
 
+    def test_keys_given_as_vectors_of_another_length_have_values_beside_them(self):
+        db = Database(encoder="hashing", lexicon=None, read_values=True)
+        db.update(FAQ, vectors=np.eye(6))
+        db.put("café", "tea is served in the garden, too", vector=np.ones(6))
+        assert db.attend(np.eye(6)[2]).value == FAQ["where to park"]
+
     def test_a_key_written_again_is_known_by_its_new_value(self):
         db = Database(FAQ | related(40), encoder="hashing", lexicon=None, read_values=True)
         db.query("something")

@@ -215,6 +215,16 @@ class Space:
             return self._blobs(self._capped(encode_all(self._cached, keys, progress=progress)))
         return self._blobs(self.vectors(keys, progress))
 
+    def encodes_values(self) -> bool:
+        """Whether values that are sentences are encoded now.
+
+        Not beside keys that were given as vectors of another length: the two do not compare.
+        """
+        if not self.reads_values or self.encoder is None:
+            return False
+        dimension = self.dimension or self.saved_dimension()
+        return not dimension or len(background(self.encoder, dimension)) == dimension
+
     def stored(self, keys: Sequence[str]) -> None:
         """Forget what was remembered of keys whose vectors are in the file now."""
         if self._cached is not None and self._cached.path.exists():

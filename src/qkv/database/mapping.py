@@ -400,7 +400,7 @@ class Database(Questions, Teaching, MutableMapping[str, Value]):
         else:
             known = self._tables.known(keys)
             blobs = [None if key in known else b"" for key in keys]
-        said = [sentence_of(*one) for one in stored] if self._space.reads_values else None
+        said = [sentence_of(*one) for one in stored] if self._space.encodes_values() else None
         fresh = [key for key, blob in zip(keys, blobs, strict=True) if blob == b""]
         texts = list(dict.fromkeys([*fresh, *(text for text in said or () if text)]))
         encoded = dict(zip(texts, self._space.encode(texts, progress), strict=True))
