@@ -162,6 +162,17 @@ class TestAgreement:
             assert db.search("museum", k=1)
 
 
+    def test_a_small_store_answers_alike_after_it_is_opened_again(self, tmp_path):
+        path = tmp_path / "faq.qkv"
+        with Database(FAQ, path=path, encoder="hashing", lexicon=None, read_values=True) as db:
+            db.query("umbrellas")
+            db["lost things"] = "we say nothing of these any more"
+            before = [weight.score for weight in db.attend("lost umbrellas").weights]
+        with Database(path=path, lexicon=None) as db:
+            after = [weight.score for weight in db.attend("lost umbrellas").weights]
+        np.testing.assert_allclose(before, after, atol=1e-6)
+
+
 class TestWeight:
     @staticmethod
     def weight(records: dict[str, str]) -> float:

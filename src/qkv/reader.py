@@ -49,8 +49,9 @@ from qkv.values import Kind, from_stored, same
 
 __all__ = ["SHOWN", "Reader", "check_head"]
 
-#: How much values count is seen anew when this share of the records has changed.
-_CHANGED = 0.2
+#: How much values count is seen anew when this share of the records has changed; in a store of at
+#: most so many, where one record tells and looking takes 2 ms, when any has.
+_CHANGED, _SMALL = 0.2, 100
 #: Filters whose records are remembered.
 _FILTERS = 32
 #: Records from which on a filter's fields are worth an index.
@@ -382,7 +383,7 @@ class Reader:
         size, touched, learned = self._weighed
         changed = max(abs(len(snapshot) - size), snapshot.touched - touched)
         same = size and learned == space.learned and touched <= snapshot.touched
-        if same and changed <= size * _CHANGED:
+        if same and changed <= (size * _CHANGED if size > _SMALL else 0):
             return
 
         def asked(rows: Integers) -> Floats:

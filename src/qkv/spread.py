@@ -38,8 +38,9 @@ _LINK = 0.01
 _APART, _CHANCE, _DOUBT = 0.3, 12, 0.05
 #: Keys are read up to here: to tokenize a long text of pieces takes longer than to find it.
 _READ = 2000
-#: Changed records that make it worth looking again, if they are an eighth.
-_CHANGED = 8
+#: Changed records that make it worth looking again, if they are an eighth; or any, in a store of at
+#: most so many.
+_CHANGED, _SMALL = 8, 100
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Spread:
         return (
             snapshot.projected == self.projected
             and len(self.mean) == snapshot.index.dimension
-            and 0 <= changed * _CHANGED <= self.records
+            and changed * _CHANGED <= (self.records if self.records > _SMALL else 0)
             and self.touched <= snapshot.touched
         )
 
