@@ -161,7 +161,6 @@ class TestAgreement:
             db["new"] = "a text of more than four words"
             assert db.search("museum", k=1)
 
-
     def test_a_small_store_answers_alike_after_it_is_opened_again(self, tmp_path):
         path = tmp_path / "faq.qkv"
         with Database(FAQ, path=path, encoder="hashing", lexicon=None, read_values=True) as db:
