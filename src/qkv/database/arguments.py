@@ -62,10 +62,11 @@ def pairs(records: Records) -> list[tuple[str, Value]]:
     """Records as pairs, from whatever `dict.update` takes."""
     if isinstance(records, Mapping):
         return list(records.items())
-    if isinstance(records, str):
+    given: object = records
+    if isinstance(given, str):
         raise RecordError(
             f"records are a mapping, or pairs of key and value, and this is the text "
-            f"{records!r:.60}; a file is named: Database(path={records!r:.60})"
+            f"{given!r:.60}; a file is named: Database(path={given!r:.60})"
         )
     keys = getattr(records, "keys", None)
     if keys is not None:
