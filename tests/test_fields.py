@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 
 import numpy as np
 import pytest
@@ -126,6 +127,31 @@ class TestSearch:
     def test_hybrid_looks_where_it_is_told(self, db):
         found = db.search("umbrellas porter", k=3, mode="hybrid", in_="values")
         assert found[0].key == "lost things"
+
+
+class TestTogether:
+    def test_a_question_goes_on_while_another_thread_writes_the_first_sentence(self):
+        class Meanwhile(HashingEncoder):
+            asked = False
+
+            def encode_queries(self, texts):
+                if self.asked:
+                    self.asked = False
+                    other = threading.Thread(target=write)
+                    other.start()
+                    other.join()
+                return self.encode(texts)
+
+        def write():
+            db["lost things"] = FAQ["lost things"]
+            db.query("umbrellas")
+
+        encoder = Meanwhile()
+        db = Database({"coffee": "garden"}, encoder=encoder, lexicon=None, read_values=True)
+        db.query("umbrellas")
+        encoder.asked = True
+        assert db.attend("some coffee").value == "garden"
+        assert db.search("umbrellas with the porter", k=1)[0].key == "lost things"
 
 
 class TestAgreement:

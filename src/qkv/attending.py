@@ -135,7 +135,7 @@ def _attend(
     light = weighed and only_recalls(snapshot, meanings)
     values = Nothing() if light else values_of(snapshot, offsets)
     vectors = space.queries(queries)
-    prepared = space.prepared(vectors)
+    prepared = space.prepared(vectors, dimension=snapshot.index.dimension)
     weighed = prepared if calibration is None else calibration.weigh(prepared)
     part = snapshot.index.partial(
         weighed,
@@ -158,7 +158,7 @@ def _attend(
             prepared,
             read,
             calibration,
-            asking.background(),
+            asking.background()[: prepared.shape[1]],
             asking.among,
         )
         read = read.dim(judged.verdict.null)

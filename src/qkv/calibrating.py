@@ -185,17 +185,19 @@ class Calibrating:
         if share is None:
             share = told.unanswerable(self._telling.truth(live, asked)) or UNANSWERABLE
         snapshot, projection, untrained = self._view(live)
-        outside = np.zeros((0, space.index_dimension), dtype=np.float32)
+        dimension = snapshot.index.dimension or space.index_dimension
+        outside = np.zeros((0, dimension), dtype=np.float32)
         if space.encoder is not None and space.same_kind:
             texts = strangers(space.encoder, space.dimension)
             if texts.shape[1] == space.dimension:
-                outside = space.prepared(space.as_queries(TEXTS, texts), projection)
+                texts = space.as_queries(TEXTS, texts)
+                outside = space.prepared(texts, projection, dimension=dimension)
         asking = self._asking(snapshot, projection)
         store = Store(
             snapshot.index,
             snapshot.group_ids(),
             snapshot.counts,
-            self.background(projection),
+            self.background(projection)[:dimension],
             outside,
             space.heads(),
             asking=asking,
@@ -224,7 +226,7 @@ class Calibrating:
 
         def asked(rows: Integers) -> Floats:
             own = own_queries(snapshot, self._tables, space, rows, projection)
-            return space.prepared(own, projection)
+            return space.prepared(own, projection, dimension=snapshot.index.dimension)
 
         return asked
 
@@ -261,7 +263,8 @@ class Calibrating:
         space = self._space
 
         def queries(texts: Sequence[str]) -> Floats:
-            return space.prepared(space.queries(texts), projection)
+            dimension = snapshot.index.dimension
+            return space.prepared(space.queries(texts), projection, dimension=dimension)
 
         known = None if space.encoder is None else queries
         return imagining(snapshot, meanings, self._tables.keys, known, scales, asking)

@@ -104,7 +104,8 @@ def _content(word: str) -> bool:
 
 def _by_meaning(asked: Sequence[_Question], snapshot: Snapshot, space: Space) -> float:
     """Mean nDCG@10."""
-    vectors = space.prepared(space.queries([one.text for one in asked]))
+    texts = [one.text for one in asked]
+    vectors = space.prepared(space.queries(texts), dimension=snapshot.index.dimension)
     rows, _ = snapshot.index.neighbours(vectors, 10)
     right = (rows >= 0) & (snapshot.records[rows] == np.array([[one.id] for one in asked]))
     return _gain(np.where(right.any(axis=1), right.argmax(axis=1), np.inf))

@@ -370,7 +370,8 @@ class Search:
                 )
             # It was taken out of the values, and now they alone are compared.
             offset = space.prepared(vectors)[:, : len(centre)] @ centre
-        prepared = space.prepared(vectors, fields=_FIELDS.get(options.in_))
+        fields = _FIELDS.get(options.in_)
+        prepared = space.prepared(vectors, fields=fields, dimension=snapshot.index.dimension)
         return Meaning(snapshot, self._tables, vectors, prepared, rows, offset)
 
     def _rows(self, snapshot: Snapshot, among: Integers) -> Integers:

@@ -374,15 +374,19 @@ class Space:
         vectors: Floats,
         projection: Projection | None = None,
         fields: tuple[float, float] | None = None,
+        *,
+        dimension: int = 0,
     ) -> Floats:
         """Prepare query vectors for the index: see :func:`qkv.attention.prepare`.
 
-        By what holds, unless another projection is given, or other weights of key and value.
+        By what holds, unless another projection is given, or other weights of key and value. For
+        an index of fewer dimensions, what it does not hold is left out: it may have been read
+        before the first value was, by another thread.
         """
         # Under cosine, stored and encoded vectors are as long as they shall count already.
         metric = Metric.DOT if self.metric is Metric.COSINE else self.metric
         prepared = prepare((projection or self.projection).queries(vectors), metric, side="query")
-        return self.beside(prepared, fields)
+        return self.beside(prepared, fields)[:, : dimension or None]
 
     def beside(self, queries: Floats, fields: tuple[float, float] | None = None) -> Floats:
         """Let projected queries (m, d) ask the values, too, where these are read: (m, 2 d)."""

@@ -105,7 +105,8 @@ def spread(snapshot: Snapshot, tables: Tables, space: Space) -> Spread:
     mean = keys.mean(axis=0) if len(rows) else np.zeros(snapshot.index.dimension)
     deviation = _USUAL if space.metric is Metric.COSINE else 1.0
     if len(rows) > 1:
-        asked = space.prepared(own_queries(snapshot, tables, space, rows))
+        own = own_queries(snapshot, tables, space, rows)
+        asked = space.prepared(own, dimension=keys.shape[1])
         deviation = _deviation(asked @ keys.T, space.metric)
     return Spread(deviation, mean, conflict, len(snapshot), snapshot.touched, snapshot.projected)
 

@@ -100,7 +100,8 @@ class Telling:
     def found(self, snapshot: Snapshot, asked: Sequence[Question], known: Calibration) -> told.Told:
         """What questions find in the store, judged by what is known without them."""
         vectors = np.frombuffer(b"".join(one.vector for one in asked), dtype="<f4")
-        prepared = self._space.prepared(vectors.reshape(len(asked), -1))
+        vectors = vectors.reshape(len(asked), -1)
+        prepared = self._space.prepared(vectors, dimension=snapshot.index.dimension)
         weighed = known.weigh(prepared)
         indices, scores = snapshot.index.neighbours(weighed, NEAR)
         blank = ~prepared.any(axis=1)
@@ -112,8 +113,9 @@ class Telling:
         if raised is not None:
             indices, scores, by = raise_best(*near, raised.indices, raised.scores, raised.by)
             near = indices, scores
+        background = self._background()[: prepared.shape[1]]
         evidence, _, _ = found(
-            snapshot, self._tables, texts, prepared, near, known, self._background(), by=by
+            snapshot, self._tables, texts, prepared, near, known, background, by=by
         )
         return told.Told(self.truth(snapshot, asked), evidence)
 
