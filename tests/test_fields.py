@@ -118,6 +118,10 @@ class TestSearch:
         assert (match.key, match.score) == ("coffee", pytest.approx(1, abs=1e-3))
         assert db.search(FAQ["coffee"], k=1, in_="keys")[0].score < 0.5
 
+    def test_a_store_without_sentences_has_none_to_compare(self):
+        db = Database({"one": "label"}, encoder="hashing", lexicon=None, read_values=True)
+        assert db.search("label", in_="values") == []
+
     def test_both_are_what_attend_goes_by(self, db):
         asked = "umbrellas left with the porter"
         weights = {w.key: w.score - w.words for w in db.attend(asked).weights}

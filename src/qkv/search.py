@@ -362,14 +362,15 @@ class Search:
         offset = None
         if options.in_ is Field.VALUES and options.mode is Mode.SEMANTIC:
             centre = space.centre()
-            if centre is None:
+            if not space.reads_values:
                 raise InputError(
-                    "in_='values' asks what values mean, and this store has read none: values are "
-                    "read that are texts of four words and more, where it was begun with "
-                    "read_values=True. Use mode='keyword' for their words"
+                    "in_='values' asks what values mean, and this store does not read them: it "
+                    "was begun without read_values=True. Use mode='keyword' for their words"
                 )
-            # It was taken out of the values, and now they alone are compared.
-            offset = space.prepared(vectors)[:, : len(centre)] @ centre
+            if centre is None:  # none of them is a sentence yet
+                rows = np.zeros(0, dtype=np.int64)
+            else:  # it was taken out of the values, and now they alone are compared
+                offset = space.prepared(vectors)[:, : len(centre)] @ centre
         fields = _FIELDS.get(options.in_)
         prepared = space.prepared(vectors, fields=fields, dimension=snapshot.index.dimension)
         return Meaning(snapshot, self._tables, vectors, prepared, rows, offset)
