@@ -110,7 +110,7 @@ def main() -> None:
 def _measured(encoder: str, part: Part, *, quick: bool) -> Iterator[Asked]:
     for family in families(part).values():
         start, count = time.perf_counter(), 0
-        for made in _stores(family, part, quick=quick):
+        for made in plan(family, part, quick=quick):
             for one in ask(made, encoder):
                 count += 1
                 yield one
@@ -121,9 +121,10 @@ def _measured(encoder: str, part: Part, *, quick: bool) -> Iterator[Asked]:
             yield from ask(large, encoder)
 
 
-def _stores(family: Family, part: Part, *, quick: bool) -> Iterator[Store]:
-    plan = QUICK if quick else SMALL if len(family.items) < 200 else PLAN
-    for size, kinds, each in plan:
+def plan(family: Family, part: Part, *, quick: bool) -> Iterator[Store]:
+    """Stores of a family that are asked."""
+    sizes = QUICK if quick else SMALL if len(family.items) < 200 else PLAN
+    for size, kinds, each in sizes:
         for kind in kinds:
             if kind in family.kinds:
                 made = store(family, kind, size, part, each=each)
