@@ -28,7 +28,7 @@ import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache, lru_cache
 from random import Random
 
@@ -47,7 +47,7 @@ from qkv.encoders.glove import glove_table
 from qkv.forms import plain_form
 from qkv.spelling import Vocabulary, mend
 from qkv.types import Floats
-from qkv.words import tokens
+from qkv.words import small_tokens, tokens
 
 #: Candidates: the best by score, and the best by words among the others.
 BY_SCORE, BY_WORDS = 6, 4
@@ -57,7 +57,7 @@ SD = 0.3
 #: Training stores of each family, of these sizes; a fifth of them in a crowd of other families.
 TRAINED = 16
 TRAINED_SIZES = (6, 12, 20, 50, 150, 500, 1500)
-EACH = 24
+EACH = 20
 #: What a form counts where the record is chosen; far strangers are not asked there.
 COUNTS = {"near": 0.3, "miss": 0.2}
 FAMILY_COUNTS = {"packages": 0.5}
@@ -73,19 +73,19 @@ RECORD = (
 SHIFT = ("r1", "query length", "unknown", "nn5-bank5", "nn1-bank1", "one")
 NEAR = (
     *("density", "unknown", "query length", "nn5-bank5", "one", "density, bank", "t5-bank"),
-    "nn1-bank1",
+    *("nn1-bank1", "sentences", "unknown, names"),
 )
 SENSE = (
     *("s1-bank", "z_bank", "r1", "t5-bank", "density, bank", "s1", "query length", "nn1-bank1"),
-    "one",
+    *("sentences", "one"),
 )
 WORDS = (
     *("key found", "query found", "query found, rare", "dice", "contained", "rarity", "unknown"),
-    *("query length", "one"),
+    *("query length", "sentences", "one"),
 )
 #: Features that may only lower what they speak for, and those of any sign; the others only raise.
 LOWERS = {"unknown"}
-FREE = {"length", "query length", "nn5-bank5", "nn1-bank1", "one"}
+FREE = {"length", "query length", "nn5-bank5", "nn1-bank1", "sentences", "one"}
 
 
 # ── texts of general kind ────────────────────────────────────────────────────────────────────
@@ -162,6 +162,12 @@ def _stem(word: str) -> str:
     return str(_STEMMER.stemWord(word))
 
 
+def _small(text: str) -> float:
+    """Share of small words, of any language."""
+    found = _tokens(text)
+    return sum(token in small_tokens() for token in found) / max(1, len(found))
+
+
 @lru_cache(1 << 18)
 def grams(text: str) -> frozenset[str]:
     """Trigrams of its tokens, each between spaces."""
@@ -204,6 +210,7 @@ class Shelf:
         self.stems: dict[str, set[str]] = defaultdict(set)
         for word in self.df:
             self.stems[_stem(word)].add(word)
+        self.small = np.array([_small(key) for key in self.keys])
         self.vocabulary = Vocabulary(self.keys)
 
     def idf(self, word: str) -> float:
@@ -250,6 +257,7 @@ class Features:
     sense: Floats
     words: Floats
     scores: Floats  # (N,) the largest
+    sentences: Floats  # (N,) how far the nearest keys are sentences, 0 … 1, not names
 
 
 def features(shelf: Shelf, texts: Sequence[str]) -> Features:
@@ -260,7 +268,8 @@ def features(shelf: Shelf, texts: Sequence[str]) -> Features:
     common = shelf.heard.commonness(queries)
     each = [_one(shelf, text, scores[i], float(common[i])) for i, text in enumerate(read)]
     rows, record, shift, near, sense, words = (np.stack(part) for part in zip(*each, strict=True))
-    return Features(rows, record, shift, near, sense, words, scores.max(axis=1))
+    sentences = near[:, NEAR.index("sentences")]
+    return Features(rows, record, shift, near, sense, words, scores.max(axis=1), sentences)
 
 
 def _one(shelf: Shelf, text: str, scores: Floats, common: float) -> tuple[np.ndarray, ...]:
@@ -283,6 +292,7 @@ def _one(shelf: Shelf, text: str, scores: Floats, common: float) -> tuple[np.nda
     density = (t5 - nn5) / SD
     above = min((t5 - (bank[1:] if count > 1 else bank).mean()) / SD, 3.0)
     gaps = (nn5 - bank5, nn[0] - bank[0])
+    sentences = min(1.0, 3 * float(shelf.small[top[:5]].mean()))
     record = np.zeros((M, len(RECORD)), dtype=np.float32)
     for place, row in enumerate(rows):
         rest = np.delete(s, place)
@@ -314,9 +324,24 @@ def _one(shelf: Shelf, text: str, scores: Floats, common: float) -> tuple[np.nda
         padded,
         record,
         np.array([r1, length, unknown, *gaps, 1.0]),
-        np.array([density, unknown, length, gaps[0], 1.0, above, t5 - common, gaps[1]]),
-        np.array([best[0] - common, z1, r1, t5 - common, above, best[0], length, gaps[1], 1.0]),
-        np.array([most[0], *most[2:7], unknown, length, 1.0]),
+        np.array(
+            [
+                density,
+                unknown,
+                length,
+                gaps[0],
+                1.0,
+                above,
+                t5 - common,
+                gaps[1],
+                sentences,
+                unknown * (1 - sentences),
+            ]
+        ),
+        np.array(
+            [best[0] - common, z1, r1, t5 - common, above, best[0], length, gaps[1], sentences, 1.0]
+        ),
+        np.array([most[0], *most[2:7], unknown, length, sentences, 1.0]),
     )
 
 
@@ -563,7 +588,7 @@ def sampled(shelf: Shelf, asked: Sequence[Question]) -> Sample:
 
 def _joined(samples: Sequence[Sample]) -> Sample:
     f = [s.features for s in samples]
-    names = ("rows", "record", "shift", "near", "sense", "words", "scores")
+    names = [one.name for one in fields(Features)]
     joined = Features(*(np.concatenate([getattr(one, name) for one in f]) for name in names))
     parts = ("meant", "forms", "stored", "weights")
     return Sample(joined, *(np.concatenate([getattr(s, part) for s in samples]) for part in parts))
