@@ -28,8 +28,9 @@ import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
+from itertools import product
 from random import Random
 
 import numpy as np
@@ -604,22 +605,35 @@ def _weighed(sample: Sample, by: float) -> Sample:
 
 @dataclass(frozen=True)
 class Policy:
-    """When "nothing" is the answer: the likeliest value, or the store, is not likely enough."""
+    """When "nothing" is the answer: the likeliest value, or the store, is not likely enough.
 
-    value: float = 0.25
-    inside: float = 0.73
+    Where keys are sentences, a question in other words and one of the kind that is not stored are
+    hardly told apart: there the line lies lower, and what is near is answered with its probability.
+    """
 
-    def refuses(self, probability: float, inside: float) -> bool:
+    names: float = 0.5
+    sentences: float = 0.1
+    inside: float = 0.5
+
+    def refuses(self, told: Told) -> bool:
         """Whether the question is not answered."""
-        return probability < self.value or inside < self.inside
+        line = self.names + (self.sentences - self.names) * told.sentences
+        return told.asked.probability < line or told.inside < self.inside
+
+
+@dataclass(frozen=True)
+class Told:
+    """What becomes of a question, P(the store speaks of this), and how far keys are sentences."""
+
+    asked: Asked
+    inside: float
+    sentences: float
 
 
 def judged(
-    made: Store, shelf: Shelf, c: Constants, policy: Policy
-) -> Iterator[tuple[Asked, float]]:
-    """What becomes of a store's questions, and P(the store speaks of this)."""
-    asked = [q for q in made.questions if q.form != "same kind"]
-    f = features(shelf, [q.text for q in asked])
+    made: Store, asked: Sequence[Question], f: Features, c: Constants, policy: Policy
+) -> Iterator[Told]:
+    """What becomes of questions to a store, by their features."""
     p, inside = meant(f, c)
     for i, q in enumerate(asked):
         of: dict[str | float, float] = defaultdict(float)
@@ -627,25 +641,23 @@ def judged(
             if row >= 0:
                 of[made.values[row]] += share
         value, probability = max(of.items(), key=lambda one: one[1])
-        total = sum(of.values())
-        nearest = made.values[int(f.rows[i, 0])]
-        yield (
-            Asked(
-                made.family,
-                made.kind,
-                len(made.keys),
-                q.form,
-                same(value, q.value),
-                probability,
-                1 - total,
-                policy.refuses(probability, float(inside[i])),
-                same(nearest, q.value),
-                same(nearest, q.value),
-                float(f.scores[i]),
-                q.value is not None,
-            ),
-            float(inside[i]),
+        nearest = same(made.values[int(f.rows[i, 0])], q.value)
+        one = Asked(
+            made.family,
+            made.kind,
+            len(made.keys),
+            q.form,
+            same(value, q.value),
+            probability,
+            1 - sum(of.values()),
+            False,
+            nearest,
+            nearest,
+            float(f.scores[i]),
+            q.value is not None,
         )
+        told = Told(one, float(inside[i]), float(f.sentences[i]))
+        yield replace(told, asked=replace(one, refused=policy.refuses(told)))
 
 
 def main() -> None:
@@ -666,7 +678,7 @@ def main() -> None:
         if one is not None and family.shipped:
             samples[family.name] = _weighed(one, FAMILY_COUNTS.get(family.name, 1.0))
         print(f"{family.name}, {time.perf_counter() - start:.0f} s", flush=True)
-    told = []
+    told: list[Told] = []
     for source in dict.fromkeys(family.source for family in families("tune").values()):
         kept = [s for name, s in samples.items() if families("tune")[name].source != source]
         constants = fit(_joined(kept))
@@ -674,8 +686,10 @@ def main() -> None:
         for family in families("tune").values():
             if family.source == source:
                 for made in plan(family, "tune", quick=options.quick):
-                    told += judged(made, Shelf(made.keys, heard), constants, Policy())
-    asked = [one for one, _ in told]
+                    some = [q for q in made.questions if q.form != "same kind"]
+                    found = features(Shelf(made.keys, heard), [q.text for q in some])
+                    told += judged(made, some, found, constants, Policy())
+    asked = [one.asked for one in told]
     for table in (by_form(asked), by_family(asked), by_store(asked), policies(told)):
         print(table.markdown())
     if options.all:
@@ -683,7 +697,7 @@ def main() -> None:
         _write(constants, options.encoder, sum(len(s.forms) for s in samples.values()))
 
 
-def policies(told: Sequence[tuple[Asked, float]]) -> Table:
+def policies(told: Sequence[Told], tried: Iterable[Policy] = ()) -> Table:
     """What several policies refuse: means over families."""
     groups = {
         "case, frame, typo": ("case", "frame", "typo", "frame+typo"),
@@ -693,24 +707,24 @@ def policies(told: Sequence[tuple[Asked, float]]) -> Table:
     }
     table = Table(
         "Refused, by policy",
-        "Means over families left out. Value: refused where the likeliest value is less likely; "
-        "inside: where the store speaks of this less likely.",
-        ["value", "inside", *groups, "names, near"],
+        "Means over families left out. Refused where the likeliest value is less likely than the "
+        "line for names or for sentences, or that the store speaks of this is.",
+        ["names", "sentences", "inside", *groups, "names, near"],
         [],
     )
-    for value in (0.0, 0.15, 0.25, 0.35, 0.5):
-        for inside in (0.0, 0.5, 0.73, 0.85):
-            policy = Policy(value, inside)
-            cells = []
-            for forms in groups.values():
-                by: dict[str, list[bool]] = defaultdict(list)
-                for one, p in told:
-                    if one.form in forms:
-                        by[one.family].append(policy.refuses(one.probability, p))
-                cells.append(float(np.mean([np.mean(marks) for marks in by.values()])))
-            names = [policy.refuses(one.probability, p) for one, p in told
-                     if (one.family, one.form) == ("names", "near")]  # fmt: skip
-            table.rows.append([value, inside, *cells, float(np.mean(names))])
+    lines = [Policy(*one) for one in product((0.25, 0.5, 0.7), (0.0, 0.05, 0.1, 0.25), (0.5, 0.73))]
+    for policy in [*tried] or lines:
+        cells = []
+        for forms in groups.values():
+            by: dict[str, list[bool]] = defaultdict(list)
+            for one in told:
+                if one.asked.form in forms:
+                    by[one.asked.family].append(policy.refuses(one))
+            cells.append(float(np.mean([np.mean(marks) for marks in by.values()])))
+        names = [policy.refuses(one) for one in told
+                 if (one.asked.family, one.asked.form) == ("names", "near")]  # fmt: skip
+        row = [policy.names, policy.sentences, policy.inside, *cells, float(np.mean(names))]
+        table.rows.append(row)
     return table
 
 
