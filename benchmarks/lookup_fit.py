@@ -13,7 +13,7 @@ kind but not stored. No feature looks at values. Each is local: a crowd of unrel
 elsewhere in the store does not change it. A record's own score has coefficients ≥ 0 everywhere.
 
 Each family is reported by a fit that leaves it, and all others of its source, out. ``--all`` fits
-on all families, too, and writes results/lookup_fit.json. Needs scipy (scikit-learn brings it).
+on all families, too, and writes results/lookup_constants.json. Needs scipy (scikit-learn brings it).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from encoded import remembering
 from families import FORMS, STRANGERS, Family, Question, Store, families, framed, missing, store
 from lookup import Asked, by_family, by_form, by_store, plan, same
 from scipy.optimize import minimize
-from study import RESULTS
+from study import RESULTS, write
 
 from qkv.encoders import DEFAULT, Encoder, encode_all, encode_queries
 from qkv.encoders.background import TEXTS
@@ -700,12 +700,19 @@ def main() -> None:
                     some = [q for q in made.questions if q.form != "same kind"]
                     found = features(Shelf(made.keys, heard), [q.text for q in some])
                     told += judged(made, some, found, constants, Policy())
-    asked = [one.asked for one in told]
-    for table in (by_form(asked), by_family(asked), by_store(asked), policies(told)):
+    tables = tabled(told)
+    for table in tables:
         print(table.markdown())
-    if options.all:
+    if options.all and not options.quick:
+        write("lookup_fit", "The record that is meant: families left out", tables)
         constants = fit(_joined(list(samples.values())))
         _write(constants, options.encoder, sum(len(s.forms) for s in samples.values()))
+
+
+def tabled(told: Sequence[Told]) -> list[Table]:
+    """What was measured, and what several policies would refuse."""
+    asked = [one.asked for one in told]
+    return [by_form(asked), by_family(asked), by_store(asked), policies(told)]
 
 
 def policies(told: Sequence[Told], tried: Iterable[Policy] = ()) -> Table:
@@ -752,7 +759,7 @@ def _write(constants: Constants, encoder: str, questions: int) -> None:
         "constants": constants.record(),
         "bank": list(bank_texts()),
     }
-    path = RESULTS / "lookup_fit.json"
+    path = RESULTS / "lookup_constants.json"
     path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     print(f"written: {path}")
 
