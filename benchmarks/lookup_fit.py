@@ -13,7 +13,8 @@ kind but not stored. No feature looks at values. Each is local: a crowd of unrel
 elsewhere in the store does not change it. A record's own score has coefficients ≥ 0 everywhere.
 
 Each family is reported by a fit that leaves it, and all others of its source, out. ``--all`` fits
-on all families, too, and writes results/lookup_constants.json. Needs scipy (scikit-learn brings it).
+on all families, too, and writes results/lookup_fit.{md,json} and lookup_constants.json. Needs
+scipy (scikit-learn brings it).
 """
 
 from __future__ import annotations
