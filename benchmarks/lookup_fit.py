@@ -711,9 +711,19 @@ def main() -> None:
 
 
 def tabled(told: Sequence[Told]) -> list[Table]:
-    """What was measured, and what several policies would refuse."""
+    """What was measured, and what several policies would refuse.
+
+    The nearest key is that of the question as the store reads it, without its slips; hybrid search
+    is not asked here.
+    """
     asked = [one.asked for one in told]
-    return [by_form(asked), by_family(asked), by_store(asked), policies(told)]
+    tables = [by_form(asked), by_family(asked), by_store(asked), policies(told)]
+    for table in tables:
+        if "hybrid" in table.columns:
+            at = table.columns.index("hybrid")
+            for row in (table.columns, *table.rows):
+                del row[at]
+    return tables
 
 
 def policies(told: Sequence[Told], tried: Iterable[Policy] = ()) -> Table:
