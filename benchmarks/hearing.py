@@ -39,6 +39,7 @@ from study import write
 
 from qkv.encoders import DEFAULT, Encoder, resolve
 from qkv.errors import EncoderError, MissingExtra
+from qkv.tables import SINGLE
 
 ENCODERS = tuple(dict.fromkeys((DEFAULT, "glove+use", "use+transformer")))
 PARTS = ("columns", "everyday", "related", "costs")
@@ -258,13 +259,18 @@ def stores(names: list[str]) -> Table:
     rows: list[list[Any]] = []
     seen: set[int] = set()
     for name in names:
-        width = costs.width(resolve(name))
+        encoder = resolve(name)
+        width = costs.width(encoder)
+        precision = getattr(encoder, "precision", SINGLE)
         if width not in seen:
-            rows += [[name, width, n, *_rounded(costs.store(n, width))] for n in costs.SIZES]
+            rows += [
+                [name, width, n, *_rounded(costs.store(n, width, precision))] for n in costs.SIZES
+            ]
         seen.add(width)
     return Table(
         "Stores",
-        f"{LABELS} labels; random unit vectors of the encoder's width; every key is read.",
+        f"{LABELS} labels; random unit vectors of the encoder's width, kept in its precision; "
+        "every key is read.",
         ["encoder", "floats a text", "records", *costs.STORE],
         rows,
     )
