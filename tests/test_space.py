@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qkv.errors import InputError, VectorError
+from qkv import encoders
+from qkv.encoders import DEFAULT, LIGHT, UNGATED, fingerprint, resolve
+from qkv.errors import InputError, MissingExtra, VectorError
 from qkv.space import Space, check_key
 from qkv.tables import Tables
 
@@ -71,3 +73,29 @@ def test_text_of_other_classes_is_text():
 
     assert check_key(Name("cat")) == "cat"
     assert check_key("naïve 🐻") == "naïve 🐻"
+
+
+class TestTheDefaultEncoder:
+    def test_a_machine_without_a_transformer_begins_with_the_light_choice(self, monkeypatch):
+        def missing() -> None:
+            raise MissingExtra("onnxruntime is not there")
+
+        monkeypatch.setattr(encoders, "GatedEncoder", missing)
+        tables = Tables(None)
+        assert fingerprint(Space(tables, "auto", "cosine").encoder).startswith("heads(glove")
+        assert tables.settings()["encoder"] == LIGHT
+
+    def test_a_file_says_which_it_has(self):
+        tables = Tables(None)
+        Space(tables, "auto", "cosine")
+        assert tables.settings()["encoder"] == DEFAULT
+        assert Space(tables, "auto", "cosine").weighs_queries
+
+    @pytest.mark.parametrize("spec", ["auto", DEFAULT])
+    def test_three_heads_of_before_the_gate_are_what_they_were(self, spec):
+        tables = Tables(None)
+        before = resolve(UNGATED)
+        tables.begin(encoder=DEFAULT, fingerprint=fingerprint(before), metric="cosine")
+        after = Space(tables, spec, "cosine")
+        assert fingerprint(after.encoder) == fingerprint(before)
+        assert not after.hears_words

@@ -15,6 +15,8 @@ import numpy as np
 from qkv.attention import check_metric, prepare, unit
 from qkv.encoders import (
     BATCH,
+    DEFAULT,
+    UNGATED,
     CachedEncoder,
     Encoder,
     Progress,
@@ -83,6 +85,8 @@ class Space:
         spec = encoder
         if encoder == "auto":
             spec = settings["encoder"] or None if "encoder" in settings else default_name()
+        if spec == DEFAULT and settings.get("fingerprint", "").startswith("heads("):
+            spec = UNGATED
         self.encoder = None if spec is None else _resolve_saved(spec, tables.path)
         self._cached = _remembering(self.encoder, tables)
         mark = "" if self.encoder is None else fingerprint(self.encoder)

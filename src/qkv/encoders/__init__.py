@@ -41,6 +41,7 @@ __all__ = [
     "LIGHT",
     "NAMES",
     "TEXTS",
+    "UNGATED",
     "CachedEncoder",
     "Encoder",
     "GatedEncoder",
@@ -70,6 +71,9 @@ __all__ = [
 #: The encoder of a new store that names none, and what takes its place where a transformer cannot
 #: run.
 DEFAULT, LIGHT = "glove+use+transformer", "glove+use"
+
+#: What a file was written with that is of ``DEFAULT`` and of before its heads were gated.
+UNGATED = "glove:0.3+use:0.7+transformer:1"
 
 #: Every encoder whose name says all.
 NAMES: dict[str, Callable[[], Encoder]] = {
