@@ -20,7 +20,7 @@ from datasets import foods, shuffled, translations, xquad_half
 from defaults import Table
 from encoded import remembering
 from hearing_columns import of_part
-from hearing_related import related
+from hearing_related import Related, related
 from intents import _rows, _some, banking, clinc
 from study import SEED, write
 
@@ -36,12 +36,9 @@ ASKED = 800
 
 
 @dataclass(frozen=True)
-class Study:
-    """A store, questions with the value that answers each, and questions that have no answer."""
+class Study(Related):
+    """A store and its questions, and others that have no answer."""
 
-    name: str
-    records: dict[str, str]
-    asked: list[tuple[str, str]]
     outside: list[str]
 
 

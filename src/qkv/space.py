@@ -82,11 +82,7 @@ class Space:
     ) -> None:
         self._tables = tables
         settings = tables.settings()
-        spec = encoder
-        if encoder == "auto":
-            spec = settings["encoder"] or None if "encoder" in settings else default_name()
-        if spec == DEFAULT and settings.get("fingerprint", "").startswith("heads("):
-            spec = UNGATED
+        spec = _spec(encoder, settings)
         self.encoder = None if spec is None else _resolve_saved(spec, tables.path)
         self._cached = _remembering(self.encoder, tables)
         mark = "" if self.encoder is None else fingerprint(self.encoder)
@@ -112,18 +108,23 @@ class Space:
         if "fingerprint" in settings:
             self._agree_with(settings, mark)
         elif not tables.read_only:
-            name = spec if isinstance(spec, str) else "" if spec is None else "custom"
-            # Another process may have begun the same file meanwhile: the first one decides.
-            values = "read" if self.reads_values else ""
-            precision = str(getattr(self.encoder, "precision", SINGLE))
-            agreed = {"values": values, PRECISION: precision}
-            settings = tables.begin(
-                encoder=name, fingerprint=mark, metric=str(self.metric), **agreed
-            )
-            self._agree_with(settings, mark)
-            self.reads_values = settings["values"] == "read"
-            if self.hears_words:
-                tables.index_words()
+            self._begin(spec, mark)
+
+    def _begin(self, spec: str | Encoder | None, mark: str) -> None:
+        """Write what a new store agrees on, and begin its index of words."""
+        agreed = {
+            "encoder": spec if isinstance(spec, str) else "" if spec is None else "custom",
+            "fingerprint": mark,
+            "metric": str(self.metric),
+            "values": "read" if self.reads_values else "",
+            PRECISION: str(getattr(self.encoder, "precision", SINGLE)),
+        }
+        # Another process may have begun the same file meanwhile: the first one decides.
+        settings = self._tables.begin(**agreed)
+        self._agree_with(settings, mark)
+        self.reads_values = settings["values"] == "read"
+        if self.hears_words:
+            self._tables.index_words()
 
     def _agree_with(self, settings: dict[str, str], mark: str) -> None:
         path = self._tables.path
@@ -472,6 +473,16 @@ def _check_length(text: str, what: str) -> str:
             "Use a title or a summary as the key and keep the text in the value"
         )
     return text
+
+
+def _spec(encoder: str | Encoder | None, settings: dict[str, str]) -> str | Encoder | None:
+    """Which encoder is meant: for ``"auto"`` the file's own, or the default of a new store."""
+    spec = encoder
+    if encoder == "auto":
+        spec = settings["encoder"] or None if "encoder" in settings else default_name()
+    if spec == DEFAULT and settings.get("fingerprint", "").startswith("heads("):
+        return UNGATED
+    return spec
 
 
 def _resolve_saved(spec: str | Encoder, path: Path | None) -> Encoder:
